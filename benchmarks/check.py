@@ -1,0 +1,40 @@
+"""Do all libraries compute the same? Three training steps of each workload, compared with hand-written NumPy."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from benchmarks.workloads import build
+
+STEPS = 3
+TOLERANCE = 1e-4
+
+
+def outcome(workload, library):
+    """The last loss and the results of the first steps, as arrays."""
+    step, results = build(workload, library, lr=1e-3 if workload == "adam-small" else 0.1)
+    for _ in range(STEPS):
+        loss = step()
+    return [np.asarray(loss.item()), *(np.array(array) for array in results())]
+
+
+def difference(workload, library, expected):
+    """The largest relative difference of an array of the outcome, in the Euclidean norm."""
+    actual = outcome(workload, library)
+    if [a.shape for a in actual] != [e.shape for e in expected]:
+        return np.inf
+    return np.max([np.linalg.norm(a - e) / np.linalg.norm(e) for a, e in zip(actual, expected)])  # a nan stays nan
+
+
+def check(libraries, workloads):
+    """Print every difference; True when none exceeds the tolerance."""
+    good = True
+    for workload in workloads:
+        expected = outcome(workload, "numpy")
+        for library in libraries:
+            if library != "numpy":
+                relative = difference(workload, library, expected)
+                verdict = "ok" if relative <= TOLERANCE else "DIFFERS"
+                good = good and verdict == "ok"
+                print(f"{workload:12}{library:14}{relative:10.1e}  {verdict}")
+    return good

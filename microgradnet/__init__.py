@@ -1,0 +1,63 @@
+"""microgradnet: a mini-PyTorch on NumPy that shows its work.
+
+Reading order, from the idea to its uses:
+
+1. `tensor`: an array, its gradient, and the node that made it.
+2. `graph`: what an operation is, what recording one leaves behind, the walk that every interpreter shares.
+3. `ops.elementwise`, and its neighbours: the table, a NumPy forward and a derivative rule per entry.
+4. `autograd.engine`: `loss.backward()`, the chain rule node by node. `ops.linalg.linear` is where BP2, BP3 and BP4 come out.
+5. `backprop`: the same four equations in closed form, to compare with.
+6. `nn`, `optim`, `utils.data`: layers, optimizers and data on top; `viz`: the graph as a picture.
+"""
+
+from __future__ import annotations
+
+import importlib
+from math import e, inf, nan, pi
+from typing import Any
+
+from . import autograd, ops
+from .dtypes import *  # noqa: F403
+from .dtypes import device, get_default_dtype, promote, result_type, set_default_dtype
+from .graph import (
+    enable_grad,
+    inference_mode,
+    is_grad_enabled,
+    is_inference_mode_enabled,
+    no_grad,
+    set_grad_enabled,
+)
+from .ops import *  # noqa: F403
+from .ops.creation import *  # noqa: F403
+from .random import *  # noqa: F403
+from .tensor import Size, Tensor, from_numpy
+
+__version__ = "0.1.0"
+
+_SUBMODULES = {"autograd", "backprop", "cli", "datasets", "nn", "ops", "optim", "random", "utils", "viz"}
+_LAZY = {
+    "draw": "viz", "save": "serialization", "load": "serialization", "save_checkpoint": "serialization",
+    "load_checkpoint": "serialization", "CheckpointError": "serialization", "set_printoptions": "printing",
+    "get_printoptions": "printing", "compare": "backprop.compare",
+}  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    """Rooms are entered when they are first asked for, so that the import stays fast."""
+    if name in _SUBMODULES:
+        return importlib.import_module(f"{__name__}.{name}")
+    if name in _LAZY:
+        value = getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+
+
+def is_tensor(obj: Any) -> bool:
+    """Whether obj is a Tensor."""
+    return isinstance(obj, Tensor)
+
+
+def numel(input: Tensor) -> int:
+    """The number of elements."""
+    return input.numel()

@@ -1,0 +1,362 @@
+"""Reverse mode: the walk from a result back to the leaves, and the chain rule at each node."""
+
+from __future__ import annotations
+
+import weakref
+from heapq import heappop, heappush
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from .. import graph
+from ..graph import Node, Parts, ShapeError, walk
+from ..ops.shape import sum_to
+from ..tensor import Tensor, describe
+
+_new = object.__new__
+
+
+def vjp(roots: list[Tensor], seeds: list[Any], targets: set | None, create_graph: bool, retain: bool) -> dict[Any, Any]:
+    """The vector-Jacobian product: pull the seeds, gradients of the roots, back to the leaves.
+
+    Returns the gradient of each leaf (a Tensor) or, where `targets` (Nodes and leaves) are given, of each of those that a
+    gradient reached. Gradients are ndarrays; with `create_graph` they are Tensors, and the walk itself is recorded.
+
+    The node visited next is always the youngest that waits. Whatever was made from it is younger still and has been
+    visited, so its gradient is complete.
+    """
+    gradients: dict[Any, Any] = {}  # of the nodes that wait, and of the leaves
+    waiting: list[tuple[int, Node]] = []  # a heap, the youngest first
+    found: dict[Any, Any] = {}  # of the targets
+    wanted = None if targets is None else _leading_to(targets, walk(*roots))
+
+    def arrive(x: Any, g: Any) -> None:
+        if x in gradients:
+            gradients[x] = gradients[x] + g
+        else:
+            gradients[x] = g
+            if type(x) is Node:
+                heappush(waiting, (-x.time, x))
+
+    for root, seed in zip(roots, seeds):
+        arrive(root.node or root, seed)
+    while waiting:
+        node = heappop(waiting)[1]
+        g = gradients.pop(node)
+        op, args, y = node.op, node.args, node.output
+        if args is None:
+            raise RuntimeError(_freed(node))
+        if type(g) is Parts:
+            g = g.whole(y, create_graph)
+        if node.hooks is not None:
+            g = _run_hooks(node.hooks, g)
+        if wanted is not None and node in targets:
+            found[node] = g
+        if graph.last_write > node.time:
+            _check_unwritten(node)
+        if create_graph:
+            y, args = _as_tensors(node)
+        shared = None if op.joint is None else op.joint(node.needs, g, y, *args, **node.params)
+        for i in node.needs:
+            x = node.inputs[i]
+            if wanted is not None and x not in wanted:
+                continue
+            gx = op.rules[i](g, y, *args, **node.params) if shared is None else shared[i]
+            if gx.shape != args[i].shape or gx.dtype is not args[i].dtype:
+                gx = _fitted(gx, args[i], node, i)
+            arrive(x, gx)
+        if not retain:
+            node.release()
+    for leaf in [x for x in gradients if x._hooks]:
+        gradients[leaf] = _run_hooks(list(leaf._hooks.values()), gradients[leaf])
+    return gradients if targets is None else gradients | found
+
+
+def backward(tensors: Tensor | Sequence[Tensor], grad_tensors: Any = None, retain_graph: bool | None = None,
+             create_graph: bool = False, inputs: Tensor | Sequence[Tensor] | None = None) -> None:
+    """Add to the `.grad` of each leaf the gradient of the sum of `tensors`, each weighted by its entry of `grad_tensors`.
+
+    The arguments are those of `Tensor.backward`.
+    """
+    roots = [tensors] if isinstance(tensors, Tensor) else list(tensors)
+    seeds = _seeds(roots, grad_tensors, create_graph, "backward")
+    targets = None
+    if inputs is not None:
+        inputs = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+        if not inputs:
+            raise RuntimeError("backward(): inputs is empty; leave it out to accumulate into every leaf")
+        targets = {_place(t, "backward") for t in inputs}
+    found = _run(roots, seeds, targets, retain_graph, create_graph)
+    if targets is None:
+        _accumulate(found.items(), seeds, create_graph)
+    else:
+        _accumulate([(t, found[t.node or t]) for t in inputs if (t.node or t) in found], seeds, create_graph)
+
+
+def grad(outputs: Tensor | Sequence[Tensor], inputs: Tensor | Sequence[Tensor], grad_outputs: Any = None,
+         retain_graph: bool | None = None, create_graph: bool = False, allow_unused: bool | None = None,
+         is_grads_batched: bool = False, materialize_grads: bool = False) -> tuple[Tensor | None, ...]:
+    """The gradients of the sum of `outputs` with respect to `inputs`, as a tuple; no `.grad` is touched.
+
+    grad_outputs: weights of the outputs, each of its output's shape; may be left out for outputs of one element.
+    allow_unused: give None for an input that the outputs do not depend on, in place of an error.
+    materialize_grads: give zeros for it.
+    """
+    if is_grads_batched:
+        return _grad_batched(outputs, inputs, grad_outputs, create_graph, allow_unused, materialize_grads)
+    roots = [outputs] if isinstance(outputs, Tensor) else list(outputs)
+    wrt = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    if not wrt:
+        raise ValueError("grad(): inputs is empty")
+    if materialize_grads and allow_unused is False:
+        raise ValueError("grad(): materialize_grads=True gives zeros for unused inputs and needs allow_unused=True")
+    places = [_place(t, "grad") for t in wrt]
+    seeds = _seeds(roots, grad_outputs, create_graph, "grad")
+    found = _run(roots, seeds, set(places), retain_graph, create_graph)
+    results: list[Tensor | None] = []
+    handed = {id(s) for s in seeds}
+    for i, (tensor, place) in enumerate(zip(wrt, places)):
+        if place in found:
+            results.append(found[place] if create_graph else Tensor(_own(found[place], handed)))
+        elif materialize_grads:
+            results.append(Tensor(np.zeros_like(tensor.array)))
+        elif allow_unused:
+            results.append(None)
+        else:
+            raise RuntimeError(
+                f"grad(): the outputs do not depend on input {i} {describe(tensor)}; "
+                "pass allow_unused=True for None in its place, or materialize_grads=True for zeros"
+            )
+    return tuple(results)
+
+
+def _grad_batched(outputs, inputs, grad_outputs, create_graph, allow_unused, materialize_grads):
+    from ..ops import stack
+
+    batched = [grad_outputs] if isinstance(grad_outputs, Tensor) else list(grad_outputs)
+    rows = [
+        grad(outputs, inputs, [b[i] for b in batched], True, create_graph, allow_unused, False, materialize_grads)
+        for i in range(len(batched[0]))
+    ]
+    return tuple(None if column[0] is None else stack(column) for column in zip(*rows))
+
+
+# --- the walk's helpers ---------------------------------------------------------------------------------------------
+
+
+def _run(roots, seeds, targets, retain_graph, create_graph):
+    retain = create_graph if retain_graph is None else retain_graph
+    outer = graph._mode.get()
+    graph._mode.set(graph._GRAD if create_graph else graph._NO_GRAD)
+    try:
+        with np.errstate(all="ignore"):
+            return vjp(roots, seeds, targets, create_graph, retain)
+    finally:
+        graph._mode.set(outer)
+
+
+def _seeds(roots, gradients, create_graph, caller):
+    """A gradient for each root, checked: ones for a root of one element that has none given."""
+    if gradients is None or isinstance(gradients, (Tensor, np.ndarray)):
+        gradients = [gradients] * (1 if gradients is not None else len(roots))
+    if len(gradients) != len(roots):
+        raise RuntimeError(f"{caller}(): {len(roots)} tensors but {len(gradients)} gradients")
+    seeds = []
+    for root, gradient in zip(roots, gradients):
+        if not root.requires_grad:
+            raise RuntimeError(
+                f"{caller}(): tensor {describe(root)} does not require grad and has no grad_fn: nothing was recorded. "
+                "Set requires_grad on what it is computed from, and compute it outside no_grad()"
+            )
+        if gradient is None:
+            if root._data.size != 1:
+                raise RuntimeError(
+                    f"{caller}(): grad can be created for outputs of one element only, not for {describe(root)}; "
+                    "reduce it with .sum() or .mean(), or pass a gradient of its shape"
+                )
+            one = np.ones(root._data.shape, root._data.dtype)
+        else:
+            gradient = gradient if isinstance(gradient, Tensor) else Tensor(np.asarray(gradient))
+            if gradient.shape != root.shape or gradient.dtype.kind != "f":
+                raise ShapeError(f"{caller}(): gradient {describe(gradient)} does not fit its tensor {describe(root)}")
+            if gradient.dtype != root.dtype:
+                gradient = gradient.to(root.dtype)
+            one = gradient._data
+        # As a NumPy scalar where it is 0-d: arithmetic on that is several times faster.
+        seeds.append((Tensor(one) if gradient is None else gradient) if create_graph else one[()])
+    return seeds
+
+
+def _place(tensor: Tensor, caller: str) -> Any:
+    if not isinstance(tensor, Tensor) or not tensor.requires_grad:
+        raise RuntimeError(f"{caller}(): input {describe(tensor)} does not require grad")
+    return tensor.node or tensor
+
+
+def _leading_to(targets: set, order: list[Node]) -> set:
+    """The nodes and leaves on a path to a target, so that no other gradient is computed."""
+    leading = set(targets)
+    for node in order:
+        if any(node.inputs[i] in leading for i in node.needs):
+            leading.add(node)
+    return leading
+
+
+def _as_tensors(node: Node) -> tuple[Any, list]:
+    """A node's saved values as Tensors that hang in the graph where they hung when it was recorded."""
+    args = [x if isinstance(x, Tensor) else _tensor(v, x) for x, v in zip(node.inputs, node.args)]
+    if type(node.output) is tuple:
+        return tuple(graph._item(node, i, part, graph._mode.get()) for i, part in enumerate(node.output)), args
+    return _tensor(node.output, node), args
+
+
+def _tensor(value: Any, made_by: Any) -> Any:
+    if type(made_by) is not Node or not isinstance(value, (np.ndarray, np.generic)):
+        return value  # a constant, a Spec, or the outputs of an operation that has several
+    return _new(Tensor)._set(value, made_by, bool(made_by.needs))
+
+
+def _run_hooks(hooks: list[Callable], g: Any) -> Any:
+    for hook in list(hooks):
+        given = g if isinstance(g, Tensor) else Tensor(np.asarray(g))
+        replaced = hook(given)
+        if replaced is not None:
+            if replaced.shape != given.shape:
+                raise ShapeError(f"a gradient hook returned {describe(replaced)} for a gradient {describe(given)}")
+            g = replaced if isinstance(g, Tensor) else replaced.array
+    return g
+
+
+def _fitted(g: Any, value: Any, node: Node, i: int) -> Any:
+    """A rule's gradient in the form of its operand: summed over what was broadcast, and of the same dtype."""
+    if g.shape != value.shape:
+        try:
+            g = sum_to(g, shape=value.shape) if isinstance(g, Tensor) else sum_to.forward(g, shape=value.shape)
+        except ValueError as error:
+            raise ShapeError(f"{node.op.name}: the rule for argument {i} {describe(value)} is wrong: {error}") from None
+    if g.dtype != value.dtype:
+        g = g.to(value.dtype) if isinstance(g, Tensor) else g.astype(value.dtype)
+    return g
+
+
+def _check_unwritten(node: Node) -> None:
+    """No value that a rule will read may have been written in place since it was saved."""
+    if type(node.output) is tuple:
+        return
+    for i, value in enumerate([node.output, *node.args]):
+        if not (isinstance(value, np.ndarray) and node.op.reads(i) and graph.version(value) > node.time):
+            continue
+        x = node.inputs[i - 1] if i else None
+        name = f"'{x.name}' " if isinstance(x, Tensor) and x.name else ""
+        raise RuntimeError(
+            f"{node.op.name}: its {f'argument {i - 1}' if i else 'output'} {name}{describe(value)} was needed for the gradient but "
+            f"has been modified in place: saved at version {node.time}, now at version {graph.version(value)}. Use an "
+            "out-of-place operation there, or clone() the tensor before writing to it"
+        )
+
+
+def _freed(node: Node) -> str:
+    return (
+        f"{node.op.name}: backward through this part of the graph a second time, but its saved values were freed by the "
+        "first; pass retain_graph=True to the first backward"
+    )
+
+
+# --- where gradients end up -----------------------------------------------------------------------------------------
+
+
+def _own(g: Any, handed: set[int]) -> np.ndarray:
+    """A gradient as an array that nobody else holds: not the seed, not a view, not another tensor's gradient."""
+    if type(g) is not np.ndarray or g.base is not None or id(g) in handed:
+        g = np.array(g, order="C")
+    handed.add(id(g))
+    return g
+
+
+def _accumulate(gradients: Any, seeds: list, create_graph: bool) -> None:
+    handed = {id(s) for s in seeds}
+    for tensor, g in gradients:
+        old = tensor._grad
+        if old is None:
+            tensor._grad = g if create_graph else _new(Tensor)._set(_own(g, handed))
+        elif create_graph or old._requires_grad:
+            tensor._grad = old + g
+        else:
+            array = old.array  # in place, so that whoever holds the gradient sees it grow
+            array += g
+            graph.stamp(array)
+
+
+def _backward(self: Tensor, gradient: Any = None, retain_graph: bool | None = None, create_graph: bool = False,
+              inputs: Tensor | Sequence[Tensor] | None = None) -> None:
+    """Walk the graph from here to the leaves and add d self / d leaf, times `gradient`, to each leaf's `.grad`.
+
+    gradient: of the shape of self; may be left out where self has one element.
+    retain_graph: keep the saved values for another backward; defaults to `create_graph`.
+    create_graph: record the walk itself, so that gradients can be differentiated again.
+    inputs: accumulate into these tensors only.
+    """
+    backward(self, gradient, retain_graph, create_graph, inputs)
+
+
+def retain_grad(tensor: Tensor) -> None:
+    """Keep `.grad` of a tensor that is not a leaf, too."""
+    if not tensor.requires_grad:
+        raise RuntimeError(f"retain_grad(): tensor {describe(tensor)} does not require grad")
+    if tensor.is_leaf or tensor._retains:
+        return
+    tensor._retains = True
+    kept = weakref.ref(tensor)  # the node must not hold the tensor it made
+
+    def keep(g: Tensor) -> None:
+        tensor = kept()
+        if tensor is not None:
+            _accumulate([(tensor, g if g.requires_grad else g.array.copy())], [], g.requires_grad)
+
+    _hook_list(tensor.node).append(keep)
+
+
+def _hook_list(node: Node) -> list:
+    if node.hooks is None:
+        node.hooks = []
+    return node.hooks
+
+
+class RemovableHandle:
+    """Takes a hook away again, by `.remove()` or at the end of a `with` block."""
+
+    def __init__(self, remove: Callable[[], object]) -> None:
+        self._remove = remove
+
+    def remove(self) -> None:
+        """Take the hook away; once is enough."""
+        remove, self._remove = self._remove, lambda: None
+        remove()
+
+    def __enter__(self) -> RemovableHandle:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.remove()
+
+
+def register_hook(tensor: Tensor, hook: Callable[[Tensor], Tensor | None]) -> RemovableHandle:
+    """Call `hook(gradient)` when the gradient of this tensor is computed; what it returns, if not None, replaces it.
+
+    Returns a handle with `.remove()`.
+    """
+    if not tensor.requires_grad:
+        raise RuntimeError(f"register_hook(): tensor {describe(tensor)} does not require grad")
+    if tensor.node is None:
+        hooks = tensor._hooks = {} if tensor._hooks is None else tensor._hooks
+        key = graph.clock()
+        hooks[key] = hook
+        return RemovableHandle(lambda: hooks.pop(key, None))
+    hooks = _hook_list(tensor.node)
+    entry = lambda g: hook(g)  # noqa: E731 - one hook may be registered twice: each needs an identity
+    hooks.append(entry)
+    return RemovableHandle(lambda: hooks.remove(entry))
+
+
+Tensor.backward, Tensor.retain_grad, Tensor.register_hook = _backward, retain_grad, register_hook

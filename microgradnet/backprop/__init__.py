@@ -1,0 +1,23 @@
+"""Backpropagation in closed form: chapter 2 of Michael Nielsen's "Neural Networks and Deep Learning", on NumPy alone.
+
+Nothing here knows of tensors, graphs or derivative rules, and so what it computes is evidence against which the
+automatic derivatives can be held. Reading order:
+
+1. `equations`    the four equations BP1–BP4, and central differences, their referee
+2. `activations`  σ and σ'
+3. `costs`        C and ∇_a C, and where both collapse to δ^L = a^L − y
+4. `network`      the backpropagation algorithm and mini-batch stochastic gradient descent
+
+Shapes are the same everywhere: w^l is (out, in); one example is a 1-D vector, a batch holds one example per row.
+"""
+
+from . import activations, costs
+from .activations import Activation
+from .costs import Cost, Partner, one_hot
+from .equations import bp1, bp1_jacobian, bp2, bp3, bp4, central_differences
+from .network import Gradients, Network, default_weights, large_weights
+
+__all__ = [
+    "Activation", "Cost", "Gradients", "Network", "Partner", "activations", "bp1", "bp1_jacobian", "bp2", "bp3",
+    "bp4", "central_differences", "costs", "default_weights", "large_weights", "one_hot",
+]

@@ -1,0 +1,8 @@
+"""Data to learn from: digits that come with the package, MNIST from its files, and toy problems in the plane."""
+
+from . import idx
+from .digits import Digits
+from .mnist import MNIST
+from .toy import moons, spirals, xor
+
+__all__ = ["MNIST", "Digits", "idx", "moons", "spirals", "xor"]

@@ -1,0 +1,546 @@
+"""The graph: what an operation is, what recording one leaves behind, and the walk that every interpreter shares.
+
+An `Op` is written down once: a NumPy forward and one derivative rule per array argument. Calling it on Tensors computes
+the forward and, where a gradient will be wanted, leaves a `Node` behind. Nodes point at what their inputs were made by,
+never at what was made from them, so dropping the loss drops the graph.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import itertools
+import operator
+import weakref
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from .tensor import Tensor, describe
+
+OPS: dict[str, Op] = {}  # the one table: every operation by its name
+UFUNCS: dict[Callable, Op] = {}  # NumPy's function -> the operation that stands for it under NumPy's protocols
+
+clock = itertools.count(1).__next__  # orders everything that happens: recording a node, writing in place
+SMALL = 1024  # arrays up to this many elements are kept by a node even where no rule reads them: cheaper than a Spec
+
+_FLOAT32 = np.dtype(np.float32)
+_new = object.__new__
+
+
+# --- what is recorded, and when -------------------------------------------------------------------------------------
+
+
+class Mode:
+    """Whether operations are recorded: `grad` for those that need it, `everything` for all (capture)."""
+
+    __slots__ = ("grad", "inference", "everything")
+
+    def __init__(self, grad: bool, inference: bool = False, everything: bool = False) -> None:
+        self.grad, self.inference, self.everything = grad, inference, everything
+
+
+_GRAD, _NO_GRAD, _INFERENCE, _CAPTURE = Mode(True), Mode(False), Mode(False, inference=True), Mode(True, everything=True)
+_mode: contextvars.ContextVar[Mode] = contextvars.ContextVar("microgradnet.mode", default=_GRAD)
+
+
+_inference_used = False  # whether inference_mode was ever entered: until then there is nothing to look for
+
+
+class _Recording:
+    """Base of the recording modes: a context manager, and a decorator for functions and generator functions.
+
+    The mode lives in a context variable, so it is local to a thread and to an asyncio task, and an exception restores it.
+    """
+
+    mode = _GRAD
+
+    def __new__(cls, function: Callable | None = None) -> Any:
+        self = super().__new__(cls)
+        self._outer = []
+        return self if function is None else self(function)  # @no_grad without parentheses
+
+    def __enter__(self) -> None:
+        self._outer.append(_mode.get())
+        _mode.set(self.mode)
+
+    def __exit__(self, *exc: object) -> None:
+        _mode.set(self._outer.pop())
+
+    def __call__(self, function: Callable) -> Callable:
+        import functools
+        import inspect
+
+        if inspect.isgeneratorfunction(function):
+
+            @functools.wraps(function)
+            def generator(*args: Any, **kwargs: Any) -> Iterator:
+                # Each step runs in this mode and each pause in the caller's.
+                steps = function(*args, **kwargs)
+                resume = lambda: next(steps)  # noqa: E731
+                try:
+                    while True:
+                        with type(self).like(self):
+                            value = resume()
+                        try:
+                            sent = yield value
+                            resume = lambda sent=sent: steps.send(sent)  # noqa: E731
+                        except GeneratorExit:
+                            steps.close()
+                            raise
+                        except BaseException as error:
+                            resume = lambda error=error: steps.throw(error)  # noqa: E731
+                except StopIteration as stop:
+                    return stop.value
+
+            return generator
+
+        @functools.wraps(function)
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
+            with type(self).like(self):
+                return function(*args, **kwargs)
+
+        return wrapped
+
+    @classmethod
+    def like(cls, other: _Recording) -> _Recording:
+        """A fresh context of the same mode, so that one decorator serves recursive and concurrent calls."""
+        new = super().__new__(cls)
+        new._outer, new.mode = [], other.mode
+        return new
+
+
+class no_grad(_Recording):
+    """Record nothing: results do not require gradients."""
+
+    mode = _NO_GRAD
+
+
+class enable_grad(_Recording):
+    """Record again, inside `no_grad`."""
+
+    mode = _GRAD
+
+
+class inference_mode(_Recording):
+    """As `no_grad`, and the results may never take part in a recorded computation; `inference_mode(False)` is `enable_grad`."""
+
+    mode = _INFERENCE
+
+    def __new__(cls, mode: bool | Callable = True) -> Any:
+        global _inference_used
+        _inference_used = True
+        self = super().__new__(cls, mode if callable(mode) else None)
+        if mode is False:
+            self.mode = _GRAD
+        return self
+
+
+class set_grad_enabled(_Recording):
+    """Switch recording on or off, at once, and for the length of a `with` block if used as one."""
+
+    def __new__(cls, mode: bool) -> Any:
+        self = super().__new__(cls)
+        self.mode = _GRAD if mode else _NO_GRAD
+        self._before = _mode.get()
+        _mode.set(self.mode)
+        return self
+
+    def __enter__(self) -> None:
+        self._outer.append(self._before)
+
+    def __call__(self, function: Callable) -> Callable:
+        _mode.set(self._before)  # as a decorator it acts inside the function only
+        return super().__call__(function)
+
+    @classmethod
+    def like(cls, other: _Recording) -> _Recording:
+        return enable_grad() if other.mode.grad else no_grad()
+
+
+class capture(_Recording):
+    """Record every operation, with a derivative or without, so that a replay never meets a stale constant."""
+
+    mode = _CAPTURE
+
+
+def is_grad_enabled() -> bool:
+    """Whether operations on tensors that require gradients are being recorded."""
+    return _mode.get().grad
+
+
+def is_inference_mode_enabled() -> bool:
+    """Whether `inference_mode` is on."""
+    return _mode.get().inference
+
+
+# --- writing in place -----------------------------------------------------------------------------------------------
+
+_written: dict[int, int] = {}  # id of the array that owns the memory -> when it was last written
+last_write = 0  # the latest of them: a backward pass over younger nodes has nothing to check
+
+
+def owner(array: np.ndarray) -> Any:
+    """The object that owns an array's memory. Versions belong to memory, so that every view of it shares them."""
+    return array if array.base is None else array.base
+
+
+def stamp(array: np.ndarray) -> None:
+    """Note that an array's memory is written now."""
+    global last_write
+    memory = owner(array)
+    key = id(memory)
+    if key not in _written:
+        try:
+            weakref.finalize(memory, _written.pop, key, None).atexit = False
+        except TypeError:
+            pass  # memory of a foreign kind; its entry stays, and a later array with its id is younger than any stamp
+    _written[key] = last_write = clock()
+
+
+def version(array: np.ndarray) -> int:
+    """When the array's memory was last written in place; 0 for never."""
+    return _written.get(id(owner(array)), 0)
+
+
+# --- one operation, recorded ----------------------------------------------------------------------------------------
+
+
+class Spec:
+    """Shape and dtype of an array whose values no rule reads, kept in the array's place."""
+
+    __slots__ = ("shape", "dtype")
+
+    def __init__(self, array: Any) -> None:
+        self.shape, self.dtype = array.shape, array.dtype
+
+    ndim = property(lambda self: len(self.shape))
+    size = property(lambda self: int(np.prod(self.shape)))
+
+    def __repr__(self) -> str:
+        return f"Spec({self.dtype}{list(self.shape)})"
+
+
+class Node:
+    """A record that `op(*inputs, **params)` was computed.
+
+    inputs: for each array argument what it was made by: a `Node`, or a leaf `Tensor`, or a Python number or None.
+    needs: the positions of the inputs that a gradient flows to.
+    args: the values the rules will be given (a `Spec` stands for one they do not read); None once freed.
+    output: the value made, likewise.
+    time: when; sorting by it orders any graph.
+    hooks: functions on the gradient that arrives here, or None.
+    """
+
+    __slots__ = ("op", "inputs", "params", "needs", "args", "output", "time", "hooks", "module", "__weakref__")
+
+    def release(self) -> None:
+        """Give up the saved values and the constants, keep the shape of the graph."""
+        self.args = None
+        if type(self.output) is np.ndarray or type(self.output) is tuple:
+            self.output = _spec(self.output)
+        if len(self.needs) != len(self.inputs):
+            self.inputs = [_spec(x) if isinstance(x, Tensor) and not x._requires_grad else x for x in self.inputs]
+
+    # PyTorch's face of a node, `tensor.grad_fn`
+
+    def name(self) -> str:
+        """PyTorch's name for it: 'MulBackward0'."""
+        return "".join(part.title() for part in self.op.name.split("_")) + "Backward0"
+
+    @property
+    def next_functions(self) -> tuple:
+        """((grad_fn of input, 0), ...), with None for an input that needs no gradient."""
+        needed = (x if i in self.needs else None for i, x in enumerate(self.inputs))
+        return tuple((AccumulateGrad(x) if isinstance(x, Tensor) else x, 0) for x in needed)
+
+    def __repr__(self) -> str:
+        return f"<{self.name()} object at {id(self):#x}>"
+
+
+def _positions(bits: int) -> tuple[int, ...]:
+    """The positions of the bits that are set; shared, because few patterns occur."""
+    positions = _POSITIONS.get(bits)
+    if positions is None:
+        positions = _POSITIONS[bits] = tuple(i for i in range(bits.bit_length()) if bits >> i & 1)
+    return positions
+
+
+_POSITIONS: dict[int, tuple[int, ...]] = {}
+
+
+def record(op: Op, inputs: list, params: dict, needs: int, args: list, output: Any) -> Node:
+    """The node for `output = op(*args, **params)`; `needs` has a bit for each input that a gradient flows to. A value that no rule reads is kept as its Spec, unless it is small."""
+    if _inference_used:
+        _refuse_inference(op, inputs)
+    node = _new(Node)
+    node.op, node.inputs, node.params, node.needs = op, inputs, params, _positions(needs)
+    if op.reads_all or type(output) is tuple or output.size <= SMALL:
+        node.args, node.output = args, output
+    else:
+        node.args = [v if op.reads(i + 1) or not isinstance(v, np.ndarray) else Spec(v) for i, v in enumerate(args)]
+        node.output = output if op.reads(0) else Spec(output)
+    node.time = clock()
+    node.hooks = None
+    node.module = _module_path
+    return node
+
+
+def _refuse_inference(op: Op, inputs: list) -> None:
+    for x in inputs:
+        if isinstance(x, Tensor) and x._inference:
+            raise RuntimeError(
+                f"{op.name}: a tensor made in inference_mode {describe(x)} cannot take part in a recorded computation; use "
+                "no_grad instead, or clone() it outside"
+            )
+
+
+class AccumulateGrad:
+    """The face of a leaf among `next_functions`."""
+
+    next_functions = ()
+
+    def __init__(self, variable: Tensor) -> None:
+        self.variable = variable
+
+    def name(self) -> str:
+        """'AccumulateGrad'."""
+        return "torch::autograd::AccumulateGrad"
+
+    def __repr__(self) -> str:
+        return f"<AccumulateGrad object at {id(self):#x}>"
+
+
+def _spec(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return tuple(_spec(part) for part in value)
+    return Spec(value) if isinstance(value, np.ndarray) else value
+
+
+def _reads(rules: Iterable[Callable | None], first: int) -> Callable[[int], bool]:
+    """Which values the rules read, by a convention of naming: a parameter that begins with `_` is never read for its
+    values (its shape may be). Position 0 is the first parameter after `first`; a variadic one stands for all the rest."""
+    codes = [rule.__code__ for rule in rules if rule is not None and hasattr(rule, "__code__")]
+
+    def read(position: int) -> bool:
+        for code in codes:
+            names = code.co_varnames[first : code.co_argcount]
+            variadic = code.co_varnames[code.co_argcount + code.co_kwonlyargcount] if code.co_flags & 0x04 else "_"
+            if not (names[position] if position < len(names) else variadic).startswith("_"):
+                return True
+        return False
+
+    return read
+
+
+class Op:
+    """One operation: `forward` on ndarrays, and a rule per array argument that turns the gradient of the output into
+    the gradient of that argument.
+
+    forward(*arrays, **params): arrays are positional, metadata is keyword; a Python function says so with a `/`.
+    rule(g, y, *arrays, **params): g is the gradient of the output, y the output. It uses operators and other ops only, and
+        so runs on ndarrays and, for higher derivatives, on Tensors. It need not undo broadcasting. None: no derivative.
+        A parameter whose name begins with `_` is never read for its values, and then they are not kept.
+    joint(needs, g, y, *arrays, **params): in place of rules, where the gradients share their work: one gradient per
+        array, None where its position is not in `needs`.
+    numpy: NumPy's function that `np.f(tensor)` shall mean this operation by (a ufunc forward stands for itself).
+    promotes: mixed dtypes follow PyTorch's promotion; "float": whole numbers become the default float dtype first.
+    view: the result may share its first argument's memory.
+    """
+
+    def __init__(self, name: str, forward: Callable, *rules: Callable | None, joint: Callable | None = None,
+                 numpy: Callable | None = None, promotes: bool | str = False, view: bool = False, doc: str = "") -> None:
+        self.name, self.forward, self.rules, self.joint = name, forward, rules, joint
+        self.promotes, self.view = promotes, view
+        self.differentiable = joint is not None or any(rules)
+        self.__doc__ = doc or forward.__doc__
+        self.__name__ = self.__qualname__ = name
+        if isinstance(forward, np.ufunc):
+            self.arity, self.names = forward.nin, ()
+            numpy = numpy or forward
+        elif not hasattr(forward, "__code__"):
+            self.arity, self.names = len(rules), ()
+        else:
+            code = forward.__code__
+            variadic = bool(code.co_flags & 0x04)
+            self.arity = 1_000_000 if variadic else code.co_posonlyargcount
+            self.names = () if variadic else code.co_varnames[code.co_posonlyargcount : code.co_argcount]
+        # Whether a rule reads the output (0) or the n-th array (n).
+        self.reads = _reads((joint,) if joint else rules, first=2 if joint else 1)
+        self.reads_all = all(self.reads(i) for i in range(min(self.arity, 8) + 1))
+        assert name not in OPS, f"the operation {name} is in the table twice"
+        OPS[name] = self
+        if numpy is not None:
+            UFUNCS[numpy] = self
+
+    def __repr__(self) -> str:
+        return f"<op {self.name}>"
+
+    def __get__(self, tensor: Tensor | None, cls: type) -> Any:
+        import types
+
+        return self if tensor is None else types.MethodType(self, tensor)  # so that an op serves as a method
+
+    def __call__(self, *args: Any, **params: Any) -> Any:
+        """Compute on ndarrays, or compute and record on Tensors."""
+        if params or len(args) != self.arity:
+            args, params, out = self._bind(args, params)
+            if out is not None:
+                return self._into(out, args, params)
+        values: list = []  # what forward sees
+        inputs: list = []  # what made it
+        needs = 0  # where a gradient is wanted: a bit per position
+        bit = 1
+        tensors = False
+        for arg in args:
+            if isinstance(arg, Tensor):
+                tensors = True
+                if arg._base is not None:
+                    arg._refresh()
+                if arg._requires_grad:
+                    needs |= bit
+                values.append(arg._data)
+                inputs.append(arg.node or arg)
+            else:
+                values.append(arg)
+                inputs.append(arg)
+            bit <<= 1
+        if not tensors:
+            return self.forward(*values, **params)
+        if self.view:
+            values[0] = args[0].array  # a view needs memory to look at
+        try:
+            y = self.forward(*values, **params)
+            if self.promotes and y.dtype is not _FLOAT32:
+                values, y = self._promoted(args, values, params, y)
+        except (ValueError, IndexError, TypeError) as error:
+            raise self.error(error, args, params) from error
+        mode = _mode.get()
+        if not mode.grad or not self.differentiable:
+            needs = 0
+        node = record(self, inputs, params, needs, values, y) if needs or mode.everything else None
+        if type(y) is tuple:
+            return tuple(_item(node, i, part, mode) for i, part in enumerate(y))
+        out = _new(Tensor)
+        out._data = y
+        out.node = node
+        out._requires_grad = bool(needs)
+        out._grad = out._base = None
+        out._inference = mode.inference
+        if self.view and owner(y) is owner(values[0]):
+            out._base = args[0] if args[0]._base is None else args[0]._base
+            out._fresh = clock()
+        return out
+
+    def _bind(self, args: tuple, params: dict) -> tuple:
+        """Positional metadata to its names, PyTorch's names `input`, `other` to positions, and `out=` apart."""
+        out = params.pop("out", None)
+        if len(args) > self.arity:
+            extra = args[self.arity :]
+            if len(extra) > len(self.names):
+                raise TypeError(f"{self.name}() takes at most {self.arity + len(self.names)} arguments ({len(args)} given)")
+            for name, value in zip(self.names, extra):
+                if name in params:
+                    raise TypeError(f"{self.name}() got multiple values for argument '{name}'")
+                params[name] = value
+            args = args[: self.arity]
+        elif len(args) < self.arity < 1_000_000:
+            for name in ("input", "other", "self")[len(args) :]:
+                if name in params:
+                    args += (params.pop(name),)
+            if len(args) < self.arity:
+                raise TypeError(f"{self.name}() needs {self.arity} array argument(s), {len(args)} given")
+        return args, params, out
+
+    def _into(self, out: Tensor, args: tuple, params: dict) -> Tensor:
+        if is_grad_enabled() and any(isinstance(a, Tensor) and a.requires_grad for a in (*args, out)):
+            raise RuntimeError(f"{self.name}(): out= does not support automatic differentiation, and one of the arguments "
+                               "requires grad; use no_grad(), or drop out=")
+        return out.copy_(self(*args, **params))
+
+    def _promoted(self, args: tuple, values: list, params: dict, y: Any) -> tuple[list, Any]:
+        """Compute anew where NumPy's promotion and PyTorch's differ. Values keep their own dtype for the rules: the
+        traversal casts a gradient back to its operand's."""
+        from .dtypes import promote
+
+        dtype = promote(args, self.promotes == "float")
+        if dtype is None or y.dtype == dtype:
+            return values, y
+        cast = [v.astype(dtype) if isinstance(v, (np.ndarray, np.generic)) else v for v in values]
+        y = self.forward(*cast, **params)
+        return cast, y if y.dtype in (dtype, np.bool_) else y.astype(dtype)
+
+    def error(self, error: Exception, args: tuple, params: dict) -> Exception:
+        """What a failing forward says: the operation, every operand, and what NumPy found."""
+        operands = ", ".join(describe(a) for a in args)
+        metadata = "".join(f", {k}={v!r}" for k, v in params.items() if not isinstance(v, np.ndarray))
+        message = f"{self.name}({operands}{metadata}): {error}"
+        if "broadcast" in str(error):
+            message += " Aligned from the right, dimensions must be equal or 1: reshape() or unsqueeze() one operand."
+        if isinstance(error, IndexError):
+            return IndexError(message)
+        return TypeError(message) if isinstance(error, TypeError) else ShapeError(message)
+
+
+class ShapeError(RuntimeError, ValueError):
+    """Operands that do not fit: a RuntimeError as in PyTorch and a ValueError as in NumPy."""
+
+
+def _item(node: Node | None, index: int, part: Any, mode: Mode) -> Tensor:
+    """One output of an operation that has several. It hangs on the operation by a node of its own."""
+    needs = 1 if node is not None and node.needs and part.dtype.kind == "f" else 0
+    made_by = record(ITEM, [node], {"index": index}, needs, [Parts], part) if node is not None else None
+    out = _new(Tensor)._set(part, made_by, bool(needs))
+    out._inference = mode.inference
+    return out
+
+
+class Parts:
+    """The gradient of an operation with several outputs, by output; it grows as they arrive."""
+
+    __slots__ = ("given",)
+    shape = dtype = None
+
+    def __init__(self, given: dict[int, Any]) -> None:
+        self.given = given
+
+    def __add__(self, other: Parts) -> Parts:
+        both = dict(self.given)
+        for i, g in other.given.items():
+            both[i] = both[i] + g if i in both else g
+        return Parts(both)
+
+    def whole(self, outputs: tuple, as_tensors: bool) -> tuple:
+        """One gradient per output: zeros for those that nobody used."""
+        zeros = (np.zeros(y.shape, y.dtype) for y in outputs)
+        return tuple(self.given.get(i, Tensor(z) if as_tensors else z) for i, z in enumerate(zeros))
+
+
+def _take_part(parts, /, index):
+    return parts[index]
+
+
+ITEM = Op("item_of", _take_part, lambda g, _y, _parts, index: Parts({index: g}), doc="One output of an op that has several.")
+
+
+# --- names of modules, for the drawing -------------------------------------------------------------------------------
+
+_module_path: Any = None  # the chain of modules whose forward is running: (name, module, outer) or None; see nn.Module
+
+
+# --- the walk -------------------------------------------------------------------------------------------------------
+
+
+def walk(*roots: Any) -> list[Node]:
+    """Every node that the roots (Tensors or Nodes) were made by, inputs before what was made from them.
+
+    Iterative, each node once. The order is that of recording, so it is the same for the same program.
+    """
+    stack = [getattr(root, "node", root) for root in roots]
+    seen = set()
+    while stack:
+        node = stack.pop()
+        if type(node) is Node and node not in seen:
+            seen.add(node)
+            stack.extend(node.inputs)
+    return sorted(seen, key=operator.attrgetter("time"))

@@ -1,0 +1,91 @@
+"""A state_dict read into a module: compared first, key by key, and copied only if all of it fits."""
+
+from __future__ import annotations
+
+from collections import OrderedDict, namedtuple
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .. import graph
+from ..tensor import Tensor
+from . import hooks
+from .parameter import BUFFER, PARAMETER, Parameter
+
+if TYPE_CHECKING:
+    from .module import Module
+
+IncompatibleKeys = namedtuple("IncompatibleKeys", "missing_keys unexpected_keys")
+
+
+def join(path: str, name: str) -> str:
+    """A dotted name."""
+    return f"{path}.{name}" if path else name
+
+
+def tensors_of(module: Module) -> Iterator[tuple[str, Tensor]]:
+    """The module's own part of its state: parameters, then persistent buffers."""
+    for kind in (PARAMETER, BUFFER):
+        for name, tensor in module._members(kind).items():
+            if tensor is not None:
+                yield name, tensor
+
+
+def load(root: Module, state_dict: Mapping[str, Any], strict: bool, assign: bool) -> IncompatibleKeys:
+    """See `Module.load_state_dict`."""
+    if not isinstance(state_dict, Mapping):
+        raise TypeError(f"load_state_dict() expects a dict of tensors by name, got {type(state_dict).__name__}")
+    given = OrderedDict(state_dict)  # a hook may rename keys: not the caller's
+    missing: list[str] = []
+    unexpected: list[str] = []
+    errors: list[str] = []
+    own: dict[str, tuple[Module, str]] = {}
+    for path, module in root.named_modules(remove_duplicate=False):
+        for hook in module._hooks_of(hooks.LOAD_STATE_DICT_PRE):
+            hook.function(module, given, join(path, ""), {}, strict, missing, unexpected, errors)
+        own.update((join(path, name), (module, name)) for name, _ in tensors_of(module))
+    missing += [key for key in own if key not in given]
+    unexpected += [key for key in given if key not in own]
+    found = {key: place for key, place in own.items() if key in given}
+    if strict:
+        errors = [*_listed("Missing", missing), *_listed("Unexpected", unexpected), *errors]
+    for key, (module, name) in found.items():
+        errors += _unfit(key, given[key], getattr(module, name), assign)
+    if errors:
+        raise RuntimeError(f"Error(s) in loading state_dict for {root._get_name()}:\n\t" + "\n\t".join(errors))
+    for key, (module, name) in found.items():
+        if assign:
+            _assign(module, name, given[key])
+        else:
+            _copy(getattr(module, name), given[key])
+    return IncompatibleKeys(missing, unexpected)
+
+
+def _listed(what: str, keys: list[str]) -> list[str]:
+    names = ", ".join(f'"{key}"' for key in keys)
+    return [f"{what} key(s) in state_dict: {names}."] if keys else []
+
+
+def _unfit(key: str, value: Any, tensor: Tensor, assign: bool) -> list[str]:
+    if not isinstance(value, (Tensor, np.ndarray)):
+        return [f"{key} must be a Tensor or an ndarray, got {type(value).__name__}."]
+    if value.dtype.kind not in ("f" if assign and tensor.requires_grad else "fiub"):
+        return [f"dtype mismatch for {key}: {value.dtype} in state_dict, {tensor.dtype} in the module."]
+    if value.shape != tensor.shape:
+        return [f"size mismatch for {key}: {tuple(value.shape)} in state_dict, {tuple(tensor.shape)} in the module."]
+    return []
+
+
+def _copy(tensor: Tensor, value: Any) -> None:
+    np.copyto(tensor.array, value.array if isinstance(value, Tensor) else value, casting="unsafe")
+    graph.stamp(tensor.array)
+
+
+def _assign(module: Module, name: str, value: Any) -> None:
+    old = getattr(module, name)
+    value = value if isinstance(value, Tensor) else Tensor(value)
+    if isinstance(old, Parameter):
+        value = value if isinstance(value, Parameter) else Parameter(value)
+        value.requires_grad_(old.requires_grad)
+    setattr(module, name, value)

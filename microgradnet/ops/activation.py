@@ -1,0 +1,118 @@
+"""Activations and what losses are made of: each one entry, because a network spends its time in them."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ..graph import Op
+from . import special
+from .elementwise import erf, exp, tanh, where
+from .reduce import sum
+
+# Constants as 0-d arrays of the dtype they meet: NumPy takes twice as long with a Python number.
+_CONSTANTS = {
+    np.dtype(t): tuple(np.array(c, t) for c in (0, 1, top))
+    for t, top in ((np.float16, 11), (np.float32, 88.7), (np.float64, 709.7))
+}
+_OTHERS = (0, 1, 709.7)
+
+
+def _sigmoid(x, /):
+    # 1 / (1 + e⁻ˣ), the exponent held below overflow: exact in the far left tail, where 1 - 1/(1 + eˣ) would be 0.
+    _, one, top = _CONSTANTS.get(x.dtype, _OTHERS)
+    y = np.exp(np.minimum(-x if x.dtype.kind in "fc" else -x.astype(np.float64), top))
+    y += one
+    return np.reciprocal(y)
+
+
+sigmoid = Op("sigmoid", _sigmoid, lambda g, y, _x: g * (y * (1 - y)), promotes="float",
+             doc="1 / (1 + e⁻ˣ), without overflow and relatively exact for large negative x.")
+relu = Op("relu", lambda x, /: np.maximum(x, _CONSTANTS.get(x.dtype, _OTHERS)[0]), lambda g, y, _x: g * (y > 0), doc="max(x, 0); the gradient at 0 is 0.")
+leaky_relu = Op("leaky_relu", lambda x, /, negative_slope=0.01: np.where(x > 0, x, negative_slope * x),
+                lambda g, _y, x, negative_slope=0.01: where(x > 0, g, negative_slope * g),
+                doc="x for x > 0, negative_slope · x elsewhere.")
+
+
+def _elu(x, /, alpha=1.0):
+    return np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0)))
+
+
+elu = Op("elu", _elu, lambda g, y, x, alpha=1.0: where(x > 0, g, g * (y + alpha)),
+         doc="x for x > 0, alpha (eˣ - 1) elsewhere.")
+
+
+def _silu_rule(g, _y, x):
+    s = sigmoid(x)
+    return g * (s * (1 + x * (1 - s)))
+
+
+silu = Op("silu", lambda x, /: x * _sigmoid(x), _silu_rule, promotes="float", doc="x · sigmoid(x), also called swish.")
+
+
+def _softplus(x, /, beta=1, threshold=20):
+    # log(1 + eᶻ) = max(z, 0) + log(1 + e^-|z|), and z itself beyond the threshold
+    z = x if beta == 1 else x * beta
+    y = np.maximum(z, 0) + np.log1p(np.exp(np.minimum(z, -z)))
+    return np.where(z > threshold, x, y if beta == 1 else y / beta)
+
+
+softplus = Op("softplus", _softplus,
+              lambda g, _y, x, beta=1, threshold=20: where(x * beta > threshold, g, g * sigmoid(x * beta)),
+              promotes="float", doc="log(1 + e^(beta x)) / beta, and x where beta x > threshold.")
+hardtanh = Op("hardtanh", lambda x, /, min_val=-1.0, max_val=1.0: np.minimum(np.maximum(x, min_val), max_val),
+              lambda g, _y, x, min_val=-1.0, max_val=1.0: where((x > min_val) & (x < max_val), g, 0.0),
+              doc="x held within [min_val, max_val].")
+
+_TANH_A, _TANH_B = math.sqrt(2 / math.pi), 0.044715
+
+
+def _gelu(x, /, approximate="none"):
+    if approximate == "tanh":
+        return 0.5 * x * (1 + np.tanh(_TANH_A * (x + _TANH_B * (x * x * x))))
+    if approximate != "none":
+        raise ValueError(f"approximate must be 'none' or 'tanh', got {approximate!r}")
+    return 0.5 * x * (1 + special.erf(x * math.sqrt(0.5)))
+
+
+def _gelu_rule(g, _y, x, approximate="none"):
+    if approximate == "tanh":
+        t = tanh(_TANH_A * (x + _TANH_B * (x * x * x)))
+        return g * (0.5 * (1 + t) + (0.5 * _TANH_A) * (x * (1 - t * t)) * (1 + 3 * _TANH_B * (x * x)))
+    return g * (0.5 * (1 + erf(x * math.sqrt(0.5))) + x * (exp(-0.5 * (x * x)) * (1 / math.sqrt(2 * math.pi))))
+
+
+gelu = Op("gelu", _gelu, _gelu_rule, promotes="float",
+          doc="x · Φ(x) with Φ the normal distribution's; approximate='tanh' for the cheaper form.")
+
+
+def _shifted(x, dim):
+    return x - np.maximum.reduce(x.real, axis=dim, keepdims=True, initial=None if x.shape[dim] else 0)
+
+
+def _softmax(x, /, dim):
+    if x.ndim == 0:
+        return np.ones_like(x)
+    with np.errstate(invalid="ignore"):  # a row of -inf has no softmax: nan
+        y = np.exp(_shifted(x, dim))
+    y /= np.add.reduce(y, axis=dim, keepdims=True)
+    return y
+
+
+def _log_softmax(x, /, dim):
+    if x.ndim == 0:
+        return np.zeros_like(x)
+    y = _shifted(x, dim)
+    y -= np.log(np.add.reduce(np.exp(y), axis=dim, keepdims=True))
+    return y
+
+
+softmax = Op("softmax", _softmax, lambda g, y, _x, dim: (g - _total(g * y, dim)) * y, promotes="float",
+             doc="eˣ over its sum along `dim`, without overflow.")
+log_softmax = Op("log_softmax", _log_softmax, lambda g, y, _x, dim: g - exp(y) * _total(g, dim), promotes="float",
+                 doc="The logarithm of `softmax`, accurate where that underflows.")
+
+
+def _total(g, dim):
+    return sum(g, dim=dim, keepdim=True) if g.ndim else g

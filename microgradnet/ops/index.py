@@ -1,0 +1,249 @@
+"""Reading and writing by position. The derivative of reading is adding back at the same places, and the other way round."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..graph import Op
+from ..tensor import Tensor, describe
+from .elementwise import where
+
+
+class Slot:
+    """In an index, the place of the n-th index tensor: tensors are arguments of the operation, the rest is metadata."""
+
+    def __init__(self, n: int) -> None:
+        self.n = n
+
+    def __repr__(self) -> str:
+        return f"<{self.n}>"
+
+
+def _filled(index, tensors):
+    if not tensors:
+        return index
+    return tuple(tensors[i.n] if isinstance(i, Slot) else i for i in index)
+
+
+def parse(index: Any) -> tuple[tuple, list[Tensor]]:
+    """An index as written between brackets, parted into metadata and the tensors in it."""
+    tensors: list[Tensor] = []
+    parts = []
+    for i in index if isinstance(index, tuple) else (index,):
+        if isinstance(i, (list, range)):
+            i = np.asarray([int(k) if isinstance(k, Tensor) else k for k in i] or np.empty(0, np.int64))
+        elif isinstance(i, np.integer):
+            i = int(i)
+        if isinstance(i, Tensor):
+            if i._data.dtype.kind == "f":
+                raise IndexError(f"tensors used as indices must hold whole numbers or booleans, got {describe(i)}; use .long()")
+            i = int(i._data) if i.ndim == 0 and i._data.dtype.kind != "b" else i
+        if isinstance(i, Tensor):
+            tensors.append(i)
+            i = Slot(len(tensors) - 1)
+        elif isinstance(i, slice) and not all(type(k) is int or k is None for k in (i.start, i.stop, i.step)):
+            i = slice(*(None if k is None else int(k) for k in (i.start, i.stop, i.step)))
+        parts.append(i)
+    return tuple(parts), tensors
+
+
+def _is_basic(index):
+    return all(isinstance(i, (int, slice)) or i is None or i is Ellipsis for i in index)
+
+
+def _read(x, /, *tensors, index):
+    return np.asarray(x)[_filled(index, tensors)]
+
+
+def _read_rule(g, _y, _x, *tensors, index):
+    return _add_at(g, *tensors, shape=_x.shape, index=index)
+
+
+def _added(g, /, *tensors, shape, index):
+    out = np.zeros(shape, g.dtype)
+    if _is_basic(index):
+        out[index] = g
+    else:
+        np.add.at(out, _filled(index, tensors), g)  # an index may repeat a place: every mention counts
+    return out
+
+
+_read_op = Op("getitem", _read, _read_rule, view=True)
+_add_at = Op("add_at", _added, lambda g, _y, _g, *tensors, shape, index: _read_op(g, *tensors, index=index))
+
+
+def _written(x, value, /, *tensors, index):
+    out = np.array(x)
+    out[_filled(index, tensors)] = value
+    return out
+
+
+def _first_wins(g, _y, _x, _value, *tensors, index):
+    part = _read_op(g, *tensors, index=index)
+    lead = _value.ndim - part.ndim  # a value may have more dimensions than its place, of size 1
+    return part.reshape((1,) * lead + part.shape) if lead > 0 else part
+
+
+setitem_op = Op("setitem", _written,
+                lambda g, _y, _x, _value, *tensors, index: setitem_op(g, 0.0, *tensors, index=index), _first_wins)
+
+
+def getitem(input: Tensor, index: Any) -> Tensor:
+    """input[index]: ints, slices, `...`, None, lists, boolean masks and index tensors, as in NumPy."""
+    parts, tensors = parse(index)
+    return _read_op(input, *tensors, index=parts)
+
+
+# --- by one index tensor -------------------------------------------------------------------------------------------------
+
+
+def _checked(name, index, size, dim):
+    """An index array for a dimension of this size. A negative one would silently count from the end, so it is refused."""
+    if index.dtype.kind not in "iu":
+        raise TypeError(f"the index must hold whole numbers, got {index.dtype}")
+    if index.size and (index.min() < 0 or index.max() >= size):
+        bad = index[(index < 0) | (index >= size)].flat[0]
+        raise IndexError(f"index {bad} is out of range for dimension {dim} of size {size}")
+    return index
+
+
+def _places(shape, index, dim):
+    """The NumPy index of the places that `index` names along `dim`, itself elsewhere."""
+    dim %= len(shape) or 1
+    if index.ndim != len(shape):
+        raise ValueError(f"the index of shape {index.shape} must have as many dimensions as the tensor's {shape}")
+    if any(n > m for i, (n, m) in enumerate(zip(index.shape, shape)) if i != dim):
+        raise ValueError(f"the index of shape {index.shape} exceeds the tensor's {shape} outside dimension {dim}")
+    grid = list(np.ogrid[tuple(slice(n) for n in index.shape)])
+    grid[dim] = _checked("index", index, shape[dim], dim)
+    return tuple(grid)
+
+
+def _gathered(x, index, /, dim):
+    if x.ndim == 0:
+        return x.reshape(1)[index.reshape(-1)].reshape(index.shape)
+    return x[_places(x.shape, index, dim)]
+
+
+def _scattered_sum(x, index, source, /, dim):
+    out = np.array(x)
+    places = _places(x.shape, index, dim)
+    np.add.at(out, places, source[tuple(slice(n) for n in index.shape)])
+    return out
+
+
+def _scattered(x, index, source, /, dim):
+    out = np.array(x)
+    places = _places(x.shape, index, dim)
+    out[places] = source if np.ndim(source) == 0 else source[tuple(slice(n) for n in index.shape)]
+    return out
+
+
+def _embedded(g, index, _source, dim):
+    """The gradient for the part of `source` that was used, zeros for the rest."""
+    used = gather_op(g, index, dim=dim)
+    if used.shape == _source.shape:
+        return used
+    return _add_at(used, shape=_source.shape, index=tuple(slice(n) for n in used.shape))
+
+
+gather_op = Op("gather", _gathered,
+               lambda g, _y, _x, index, dim: scatter_sum_op(zeros_at(_x), index, g, dim=dim), None)
+scatter_sum_op = Op("scatter_add", _scattered_sum, lambda g, _y, _x, _i, _s, dim: g, None,
+                    lambda g, _y, _x, index, _s, dim: _embedded(g, index, _s, dim))
+scatter_op = Op("scatter", _scattered,
+                lambda g, _y, _x, index, _s, dim: scatter_op(g, index, 0.0, dim=dim), None,
+                lambda g, _y, _x, index, _s, dim: _embedded(g, index, _s, dim))
+index_select_op = Op("index_select", lambda x, index, /, dim: np.take(x, _checked("index", index, x.shape[dim], dim), axis=dim),
+                     lambda g, _y, _x, index, dim: index_sum_op(zeros_at(_x), index, g, dim=dim), None)
+
+
+def _along(dim, ndim, index):
+    return (slice(None),) * (dim % ndim) + (index,)
+
+
+def _index_summed(x, index, source, /, dim, alpha=1):
+    out = np.array(x)
+    np.add.at(out, _along(dim, x.ndim, _checked("index", index, x.shape[dim], dim)), source if alpha == 1 else alpha * source)
+    return out
+
+
+index_sum_op = Op("index_add", _index_summed, lambda g, _y, _x, _i, _s, dim, alpha=1: g, None,
+                  lambda g, _y, _x, index, _s, dim, alpha=1: alpha * index_select_op(g, index, dim=dim))
+
+
+def zeros_at(x):
+    """Zeros of the shape and dtype of a value, without its history."""
+    return np.zeros(x.shape, x.dtype)
+
+
+def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
+    """out[i, j, …] = input[index[i, j, …], j, …] for dim 0, and so on: an element per entry of index."""
+    return gather_op(input, index, dim=dim)
+
+
+def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:
+    """As `gather`, with broadcasting; over all elements as one vector if dim is None."""
+    if dim is None:
+        return gather(input.reshape(-1), 0, indices.reshape(-1))
+    shape = [*np.broadcast_shapes(_without(input.shape, dim), _without(indices.shape, dim))]
+    axis = dim % input.ndim
+    return gather(input.expand(*shape[:axis], input.shape[dim], *shape[axis + 1 :]), dim,
+                  indices.expand(*shape[:axis], indices.shape[dim], *shape[axis + 1 :]))
+
+
+def _without(shape, dim):
+    return tuple(1 if i == dim % len(shape) else n for i, n in enumerate(shape))
+
+
+def _source(value, src):
+    if value is not None and src is not None:
+        raise TypeError("scatter(): give src or value, not both")
+    return value if src is None else src
+
+
+def scatter(input: Tensor, dim: int, index: Tensor, src: Any = None, *, value: Any = None) -> Tensor:
+    """A copy with out[index[i, j], j] = src[i, j] for dim 0, and so on; where index repeats a place, the last stays."""
+    return scatter_op(input, index, _source(value, src), dim=dim)
+
+
+def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
+    """A copy with out[index[i, j], j] += src[i, j] for dim 0, and so on; every mention of a place counts."""
+    return scatter_sum_op(input, index, src, dim=dim)
+
+
+def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
+    """The slices named by a vector of indices, along dim."""
+    return index_select_op(input, index, dim=dim)
+
+
+def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: float = 1) -> Tensor:
+    """A copy with alpha · source[i] added to slice index[i] along dim."""
+    return index_sum_op(input, index, source, dim=dim, alpha=alpha)
+
+
+def take(input: Tensor, index: Tensor) -> Tensor:
+    """The elements at these positions of the tensor seen as one vector; the shape is that of index."""
+    return gather(input.reshape(-1), 0, index.reshape(-1)).reshape(index.shape)
+
+
+def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
+    """A copy with `value` (a number or a 0-d tensor) where mask is True."""
+    if isinstance(value, Tensor) and value.ndim:
+        raise RuntimeError(f"masked_fill(): value must be a number or a 0-d tensor, got {describe(value)}; use where()")
+    return where(mask, value, input)
+
+
+def masked_select(input: Tensor, mask: Tensor) -> Tensor:
+    """The elements where mask is True, as a vector."""
+    shape = np.broadcast_shapes(input.shape, mask.shape)
+    return getitem(input.expand(shape), mask.expand(shape))
+
+
+tril = Op("tril", lambda x, /, diagonal=0: np.tril(x, diagonal), lambda g, _y, _x, diagonal=0: tril(g, diagonal=diagonal),
+          numpy=np.tril, doc="The lower triangle, 0 above the given diagonal.")
+triu = Op("triu", lambda x, /, diagonal=0: np.triu(x, diagonal), lambda g, _y, _x, diagonal=0: triu(g, diagonal=diagonal),
+          numpy=np.triu, doc="The upper triangle, 0 below the given diagonal.")
+

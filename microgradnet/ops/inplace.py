@@ -1,0 +1,223 @@
+"""Writing into a tensor's memory, with the graph kept true.
+
+`x.mul_(y)` computes what `mul` computes, writes it where x was, and gives x a new node; whatever used the old x keeps the
+old node. Versions belong to memory (see `graph.stamp`), so a value that a rule needs and that was overwritten raises at
+backward. Views: a recorded write through one view gives the base a new node, from which every view then regrows its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .. import graph
+from ..graph import Node, Op
+from ..tensor import Tensor, describe
+from . import activation, elementwise, index, shape
+
+
+def write(op: Op, x: Tensor, *operands: Any, **params: Any) -> Tensor:
+    """x ← op(x, *operands), in x's memory."""
+    tracked = _tracked(op.name, x, operands)
+    old = _stand_in(x)
+    result = op(old, *operands, **params)
+    if result.shape != x.shape:
+        raise graph.ShapeError(f"{op.name}_: the result has shape {tuple(result.shape)}, which x {describe(x)} cannot hold in place")
+    if result.dtype != x.dtype and not np.can_cast(result.dtype, x.dtype, "same_kind"):
+        raise RuntimeError(f"{op.name}_: a result of dtype {result.dtype} cannot be stored in {describe(x)}")
+    if tracked and op.reads(1):
+        result.node.args = [np.array(old._data), *result.node.args[1:]]  # its rule reads what is now overwritten
+    x.array[...] = result._data
+    graph.stamp(x.array)
+    if tracked:
+        node = result.node
+        if type(node.output) is not graph.Spec:
+            node.output = x.array
+        node.time = graph.clock()  # it has seen the write
+        _rebase(x, node)
+    return x
+
+
+def _tracked(name: str, x: Tensor, operands: tuple) -> bool:
+    """Whether a write into x is recorded; an error where it may not happen."""
+    if not graph.is_grad_enabled():
+        return False
+    base = x if x._base is None else x._base
+    if x.requires_grad or base.requires_grad:
+        if base.node is None and base._requires_grad:
+            what = "a leaf tensor that requires grad" if base is x else "a view of a leaf tensor that requires grad"
+            raise RuntimeError(
+                f"{name}_: {what}, {describe(x)}, cannot be written in place while recording; do it under no_grad(), or use the "
+                "operation that returns a new tensor"
+            )
+        return True
+    return any(isinstance(o, Tensor) and o.requires_grad for o in operands) and x.is_floating_point()
+
+
+def _stand_in(x: Tensor) -> Tensor:
+    """x as it was: the same memory and node, under another handle that keeps them."""
+    return Tensor.__new__(Tensor)._set(x.array, x.node, x._requires_grad)
+
+
+def _rebase(x: Tensor, node: Node) -> None:
+    """Give x its new node and, if x is a view, its base a node that holds the written part."""
+    base = x._base
+    x.node, x._requires_grad, x._retains = node, True, False
+    if base is None:
+        x._rebased = graph.clock()
+        return
+    whole = _stand_in(base).reshape(-1)
+    whole._base = None
+    part = _stand_in(x).reshape(-1)
+    part._base = None
+    flat = index.setitem_op(whole, part, index=(_places(base, x),))
+    base.node, base._requires_grad = flat.reshape(base.shape).node, True
+    base._rebased = graph.clock()
+
+
+def _places(base: Tensor, view: Tensor) -> np.ndarray:
+    """For each element of a view its position among the base's elements, found by address."""
+    there, wanted = _addresses(base.array), _addresses(view.array)
+    order = np.argsort(there)
+    return order[np.searchsorted(there, wanted, sorter=order)]
+
+
+def _addresses(array: np.ndarray) -> np.ndarray:
+    total = np.asarray(array.__array_interface__["data"][0])
+    for axis, (n, stride) in enumerate(zip(array.shape, array.strides)):
+        total = total + (np.arange(n) * stride).reshape((n,) + (1,) * (array.ndim - axis - 1))
+    return np.broadcast_to(total, array.shape).reshape(-1)
+
+
+def regrow(view: Tensor) -> None:
+    """A view's node, made anew from its base's."""
+    base = view._base
+    if base.requires_grad:
+        with graph.enable_grad():
+            handle = _stand_in(base)
+            now = index._read_op(handle.reshape(-1), index=(_places(base, view),)).reshape(view.shape)
+        view.node, view._requires_grad = now.node, True
+    view._fresh = graph.clock()
+
+
+# --- the operations with a trailing underscore --------------------------------------------------------------------------
+
+
+def in_place(function: Callable, name: str | None = None) -> Callable:
+    """The in-place form of an operation whose result has its first operand's shape."""
+
+    def method(self, *args, **kwargs):
+        tracked = _tracked(name, self, args)
+        if isinstance(function, Op):
+            if len(args) >= function.arity:
+                params = dict(zip(function.names, args[function.arity - 1 :])) | kwargs
+                return write(function, self, *args[: function.arity - 1], **params)
+            return write(function, self, *args, **kwargs)
+        return _write_composed(function, name, self, tracked, args, kwargs)
+
+    name = name or function.__name__
+    method.__name__ = method.__qualname__ = name + "_"
+    method.__doc__ = f"`{name}`, written into this tensor's memory."
+    return method
+
+
+def _write_composed(function, name, x, tracked, args, kwargs):
+    """In place through a function of several operations: the result is copied in."""
+    old = _stand_in(x)
+    if tracked:  # rules may read the old values anywhere in the composition
+        old._data = np.array(x._data)
+    result = function(old, *args, **kwargs)
+    if result.shape != x.shape:
+        raise graph.ShapeError(f"{name}_: the result has shape {tuple(result.shape)}, which x {describe(x)} cannot hold in place")
+    return copy_(x, result)
+
+
+copy_op = Op("copy", lambda x, source, /: np.array(np.broadcast_to(source, x.shape), dtype=x.dtype),
+             lambda g, _y, _x, _s: elementwise._zero(g, _y, _x), lambda g, _y, _x, _s: g, doc="source, in the form of x")
+
+
+def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
+    """Write the elements of src, broadcast and converted to this tensor's dtype."""
+    if not isinstance(src, Tensor):
+        raise TypeError(f"copy_() expects a Tensor, got {type(src).__name__}; use fill_() for a number")
+    return write(copy_op, self, src)
+
+
+def fill_(self: Tensor, value: Any) -> Tensor:
+    """Write one value everywhere."""
+    return write(copy_op, self, value if isinstance(value, Tensor) else Tensor(np.asarray(value, dtype=self.dtype)))
+
+
+def zero_(self: Tensor) -> Tensor:
+    """Write 0 everywhere."""
+    return fill_(self, 0)
+
+
+def setitem(self: Tensor, where: Any, value: Any) -> None:
+    """self[where] = value"""
+    parts, tensors = index.parse(where)
+    tracked = _tracked("setitem", self, (value,))
+    if isinstance(value, np.ndarray):
+        value = Tensor(value)
+    if tracked:
+        if isinstance(value, Tensor) and value.dtype != self.dtype:
+            value = value.to(self.dtype)
+        result = index.setitem_op(_stand_in(self), value, *tensors, index=parts)
+        node = result.node
+        self.array[...] = result._data
+        graph.stamp(self.array)
+        node.time = graph.clock()
+        _rebase(self, node)
+        return
+    raw = value._data if isinstance(value, Tensor) else value
+    try:
+        self.array[index._filled(parts, [t._data for t in tensors])] = raw
+    except (ValueError, IndexError, TypeError) as error:
+        raise index.setitem_op.error(error, (self, value, *tensors), {"index": parts}) from error
+    graph.stamp(self.array)
+
+
+def addcmul(input: Any, tensor1: Any, tensor2: Any, *, value: float = 1) -> Any:
+    """input + value · tensor1 · tensor2"""
+    product = tensor1 * tensor2
+    return input + (product if value == 1 else value * product)
+
+
+def addcdiv(input: Any, tensor1: Any, tensor2: Any, *, value: float = 1) -> Any:
+    """input + value · tensor1 / tensor2"""
+    quotient = tensor1 / tensor2
+    return input + (quotient if value == 1 else value * quotient)
+
+
+def lerp(input: Any, end: Any, weight: Any) -> Any:
+    """input + weight · (end - input)"""
+    return input + weight * (end - input)
+
+
+def _swap(self: Tensor, dim0: int, dim1: int) -> Tensor:
+    """Two dimensions exchanged, in place: the handle turns, the memory stays."""
+    turned = shape.transpose(self, dim0, dim1)
+    self._data, self.node, self._requires_grad = turned._data, turned.node, turned._requires_grad
+    return self
+
+
+WRITERS: dict[str, Callable] = {
+    f.__name__: f
+    for f in [
+        *map(in_place, [
+            elementwise.mul, elementwise.neg, elementwise.abs, elementwise.exp, elementwise.log, elementwise.sqrt,
+            elementwise.rsqrt, elementwise.reciprocal, elementwise.square, elementwise.sin, elementwise.cos, elementwise.tan,
+            elementwise.tanh, elementwise.floor, elementwise.ceil, elementwise.round, elementwise.trunc, elementwise.sign,
+            elementwise.pow, elementwise.remainder, elementwise.floor_divide, elementwise.erf, elementwise.expm1,
+            elementwise.log1p, activation.sigmoid, activation.relu, index.tril, index.triu,
+            elementwise.add, elementwise.sub, elementwise.div, elementwise.clamp, index.masked_fill, index.scatter,
+            index.scatter_add, index.index_add, addcmul, addcdiv, lerp, elementwise.logical_and, elementwise.logical_or,
+            elementwise.logical_not,
+        ]),
+        copy_, fill_, zero_,
+    ]
+}  # fmt: skip
+WRITERS["transpose_"] = _swap
+WRITERS["t_"] = lambda self: _swap(self, 0, 1) if self.ndim == 2 else self

@@ -1,0 +1,291 @@
+"""Operations that rearrange: most give views, as in PyTorch, and their derivatives put the elements back."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..graph import Op
+from ..tensor import Size, Tensor
+
+
+def _sum_to(x, /, shape):
+    given, lead = x.shape, x.ndim - len(shape)
+    if lead > 0:
+        x = np.add.reduce(x, axis=0 if lead == 1 else tuple(range(lead)))
+    if x.shape != shape and lead >= 0:
+        x = np.add.reduce(x, axis=tuple(i for i, n in enumerate(shape) if n == 1), keepdims=True)
+    if x.shape != tuple(shape):
+        raise ValueError(f"a gradient of shape {given} is no broadcast of the operand's shape {tuple(shape)}")
+    return x
+
+
+sum_to = Op("sum_to", _sum_to, lambda g, _y, _x, shape: expand_op(g, shape=_x.shape),
+            doc="Summed down to a shape that broadcasts to x's: what undoes broadcasting in a gradient.")
+
+
+def _spread(x, /, shape):
+    if x.size == 1 and Size(shape).numel() <= 4096:  # writing a few elements costs less than making the view
+        out = np.empty(shape, x.dtype)
+        out[...] = x
+        return out
+    return np.broadcast_to(x, shape)
+
+
+spread = Op("spread", _spread, lambda g, _y, _x, shape: sum_to(g, shape=_x.shape),
+            doc="Broadcast to a shape, as a copy where it is small; for use in rules.")
+expand_op = Op("expand", lambda x, /, shape: np.broadcast_to(x, shape),
+               lambda g, _y, _x, shape: sum_to(g, shape=_x.shape), numpy=np.broadcast_to, view=True)
+
+reshape_op = Op("reshape", lambda x, /, shape: x.reshape(shape), lambda g, _y, _x, shape: g.reshape(_x.shape),
+                numpy=np.reshape, view=True)
+permute_op = Op("permute", lambda x, /, dims: x.transpose(dims),
+                lambda g, _y, _x, dims: permute(g, _inverse(dims)), view=True)
+transpose = Op("transpose", lambda x, /, dim0, dim1: x.swapaxes(dim0, dim1),
+               lambda g, _y, _x, dim0, dim1: transpose(g, dim0, dim1), numpy=np.swapaxes, view=True,
+               doc="Two dimensions exchanged.")
+squeeze = Op("squeeze", lambda x, /, dim=None: _squeezed(x, dim), lambda g, _y, _x, dim=None: g.reshape(_x.shape),
+             numpy=np.squeeze, view=True, doc="Without the dimensions of size 1, or without `dim` where its size is 1.")
+unsqueeze = Op("unsqueeze", lambda x, /, dim: np.expand_dims(x, dim), lambda g, _y, _x, dim: g.reshape(_x.shape),
+               numpy=np.expand_dims, view=True, doc="With a new dimension of size 1 at `dim`.")
+flip_op = Op("flip", lambda x, /, dims: np.flip(x, dims), lambda g, _y, _x, dims: flip(g, dims), numpy=np.flip)
+
+
+def _inverse(dims):
+    order = [d % len(dims) for d in dims]
+    return tuple(order.index(i) for i in range(len(order)))
+
+
+def _squeezed(x, dim):
+    if dim is None:
+        return np.squeeze(x)
+    dims = [d % builtins.max(x.ndim, 1) for d in ((dim,) if isinstance(dim, int) else dim)]
+    for d in (dim,) if isinstance(dim, int) else dim:
+        if not -builtins.max(x.ndim, 1) <= d < builtins.max(x.ndim, 1):
+            raise IndexError(f"dimension {d} is out of range for {x.ndim} dimensions")
+    return x.reshape([n for i, n in enumerate(x.shape) if not (i in dims and n == 1)])
+
+
+def sizes(given: tuple) -> tuple:
+    """Sizes given as separate numbers or as one sequence."""
+    if len(given) == 1 and isinstance(given[0], (tuple, list)):
+        given = given[0]
+    return tuple(int(n) for n in given)
+
+
+def reshape(input: Tensor, *shape: Any) -> Tensor:
+    """The same elements in row-major order in another shape; one size may be -1. A view where memory allows it."""
+    return reshape_op(input, shape=sizes(shape))
+
+
+def view(input: Tensor, *shape: Any) -> Tensor:
+    """As `reshape`, but never a copy: an error where the memory layout does not allow a view. A dtype in place of a
+    shape shows the same bytes as that dtype."""
+    if len(shape) == 1 and isinstance(shape[0], (np.dtype, type)):
+        return Tensor(input.array.view(shape[0]))
+    result = reshape(input, *shape)
+    if result._base is None and input.numel():
+        raise RuntimeError(
+            f"view({list(sizes(shape))}): the memory of a tensor of shape {tuple(input.shape)} with strides "
+            f"{input.array.strides} cannot be shown in that shape without a copy; use reshape()"
+        )
+    return result
+
+
+def view_as(input: Tensor, other: Tensor) -> Tensor:
+    """`view` in the shape of other."""
+    return view(input, other.shape)
+
+
+def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
+    """Dimensions start_dim to end_dim (inclusive) made one."""
+    shape = input.shape
+    if not shape:
+        return reshape(input, 1)
+    n = len(shape)
+    if not (-n <= start_dim < n and -n <= end_dim < n):
+        raise IndexError(f"flatten(): dimensions {start_dim} to {end_dim} are out of range for a tensor of shape {shape}")
+    start, end = start_dim % n, end_dim % n
+    if start > end:
+        raise RuntimeError(f"flatten(): start_dim {start_dim} lies behind end_dim {end_dim} for a tensor of shape {shape}")
+    return input if start == end else reshape(input, *shape[:start], Size(shape[start : end + 1]).numel(), *shape[end + 1 :])
+
+
+def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
+    """Dimension `dim` split into several of these sizes."""
+    dim %= input.ndim
+    if -1 not in sizes and Size(sizes).numel() != input.shape[dim]:
+        raise RuntimeError(f"unflatten(): sizes {tuple(sizes)} do not multiply to dimension {dim} of shape {input.shape}")
+    return reshape(input, *input.shape[:dim], *sizes, *input.shape[dim + 1 :])
+
+
+def ravel(input: Tensor) -> Tensor:
+    """All elements in one dimension."""
+    return reshape(input, -1)
+
+
+def permute(input: Tensor, *dims: Any) -> Tensor:
+    """The dimensions in another order."""
+    return permute_op(input, dims=sizes(dims))
+
+
+def t(input: Tensor) -> Tensor:
+    """The transpose of a matrix; a vector as it is."""
+    if input.ndim > 2:
+        raise RuntimeError(f"t() expects at most 2 dimensions, got {tuple(input.shape)}; use transpose() or .mT")
+    return input if input.ndim < 2 else transpose(input, 0, 1)
+
+
+def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
+    """Dimensions moved to other places, the rest in order."""
+    n = input.ndim
+    source = [d % n for d in ((source,) if isinstance(source, int) else source)]
+    destination = [d % n for d in ((destination,) if isinstance(destination, int) else destination)]
+    order = [d for d in range(n) if d not in source]
+    for d, s in sorted(zip(destination, source)):
+        order.insert(d, s)
+    return permute(input, order)
+
+
+def expand(input: Tensor, *shape: Any) -> Tensor:
+    """Broadcast, as a view; -1 keeps a size."""
+    wanted = sizes(shape)
+    lead = len(wanted) - input.ndim
+    if lead < 0:
+        raise RuntimeError(f"expand({list(wanted)}): fewer dimensions than the tensor's {tuple(input.shape)}")
+    return expand_op(input, shape=tuple(input.shape[i - lead] if n == -1 and i >= lead else n for i, n in enumerate(wanted)))
+
+
+def expand_as(input: Tensor, other: Tensor) -> Tensor:
+    """`expand` to the shape of other."""
+    return expand(input, other.shape)
+
+
+def broadcast_to(input: Tensor, size: Sequence[int]) -> Tensor:
+    """`expand`."""
+    return expand(input, *size)
+
+
+def broadcast_tensors(*tensors: Tensor) -> tuple[Tensor, ...]:
+    """All expanded to their common shape."""
+    shape = np.broadcast_shapes(*(x.shape for x in tensors))
+    return tuple(expand(x, shape) for x in tensors)
+
+
+def repeat(input: Tensor, *repeats: Any) -> Tensor:
+    """Copied `repeats[i]` times along each dimension, new dimensions in front."""
+    repeats = sizes(repeats)
+    lead = len(repeats) - input.ndim
+    if lead < 0:
+        raise RuntimeError(f"repeat({list(repeats)}): fewer repeats than the {input.ndim} dimensions of {tuple(input.shape)}")
+    shape = (1,) * lead + tuple(input.shape)
+    blocks = expand(reshape(input, [k for n in shape for k in (1, n)]), [k for r, n in zip(repeats, shape) for k in (r, n)])
+    return reshape(blocks, [r * n for r, n in zip(repeats, shape)])
+
+
+def tile(input: Tensor, *dims: Any) -> Tensor:
+    """As `repeat`, with missing leading repeats taken as 1."""
+    dims = sizes(dims)
+    return repeat(input, (1,) * (input.ndim - len(dims)) + dims)
+
+
+def flip(input: Tensor, *dims: Any) -> Tensor:
+    """In reverse order along these dimensions."""
+    return flip_op(input, dims=sizes(dims))
+
+
+# --- joining and parting ----------------------------------------------------------------------------------------------
+
+
+def _joined(*arrays, dim=0):
+    return np.concatenate([a for a in arrays if a.shape != (0,)] or arrays, axis=dim)
+
+
+def _parted(needs, g, _y, *_arrays, dim=0):
+    gradients, start = [], 0
+    for i, a in enumerate(_arrays):
+        n = 0 if a.shape == (0,) else a.shape[dim]  # PyTorch lets an empty vector join anything
+        gradients.append(_slice(g, dim, start, start + n).reshape(a.shape) if i in needs else None)
+        start += n
+    return gradients
+
+
+def _slice(x, dim, start, stop):
+    return x[(slice(None),) * (dim % x.ndim) + (slice(start, stop),)]
+
+
+cat_op = Op("cat", _joined, joint=_parted, promotes=True)
+stack_op = Op("stack", lambda *arrays, dim=0: np.stack(arrays, axis=dim), promotes=True,
+              joint=lambda needs, g, _y, *_arrays, dim=0: [
+                  g[(slice(None),) * (dim % g.ndim) + (i,)] if i in needs else None for i in range(len(_arrays))
+              ])
+split_op = Op("split", lambda x, /, sections, dim=0: tuple(np.split(x, sections, axis=dim)),
+              lambda g, _y, _x, sections, dim=0: cat(g, dim))
+unbind_op = Op("unbind", lambda x, /, dim=0: tuple(np.moveaxis(x, dim, 0)), lambda g, _y, _x, dim=0: stack(g, dim))
+
+
+def _sequence(name: str, tensors: Any) -> list:
+    if isinstance(tensors, Tensor) or len(tensors) == 0:
+        raise TypeError(f"{name}() expects a sequence of at least one tensor, got {type(tensors).__name__}")
+    return list(tensors)
+
+
+def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
+    """Joined along an existing dimension; all other sizes must be equal."""
+    return cat_op(*_sequence("cat", tensors), dim=dim)
+
+
+def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
+    """Joined along a new dimension; all shapes must be equal."""
+    return stack_op(*_sequence("stack", tensors), dim=dim)
+
+
+def hstack(tensors: Sequence[Tensor]) -> Tensor:
+    """Joined along the columns (the only dimension, for vectors)."""
+    tensors = [x if x.ndim else reshape(x, 1) for x in tensors]
+    return cat(tensors, 0 if tensors[0].ndim == 1 else 1)
+
+
+def vstack(tensors: Sequence[Tensor]) -> Tensor:
+    """Joined along the rows; vectors are rows."""
+    return cat([x if x.ndim > 1 else reshape(x, 1, -1) for x in tensors], 0)
+
+
+def split(tensor: Tensor, split_size_or_sections: int | Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
+    """Parts of this size (the last may be smaller), or of these sizes, along dim."""
+    n = tensor.shape[dim]
+    if isinstance(split_size_or_sections, int):
+        step = split_size_or_sections
+        if step <= 0 and n:
+            raise RuntimeError(f"split(): the size of a part must be positive, got {step}")
+        cuts = list(range(step, n, step)) if n else []
+    else:
+        parts = list(split_size_or_sections)
+        if builtins.sum(parts) != n:
+            raise RuntimeError(f"split(): sizes {parts} add up to {builtins.sum(parts)}, not to dimension {dim} of {tensor.shape}")
+        cuts = [int(c) for c in np.cumsum(parts[:-1])]
+    return split_op(tensor, sections=tuple(cuts), dim=dim)
+
+
+def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
+    """At most `chunks` parts of equal size, the last perhaps smaller."""
+    if chunks <= 0:
+        raise RuntimeError(f"chunk(): the number of chunks must be positive, got {chunks}")
+    return split(input, builtins.max(1, -(-input.shape[dim] // chunks)), dim)
+
+
+def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
+    """The slices along a dimension, without it."""
+    return unbind_op(input, dim=dim)
+
+
+def clone(input: Tensor) -> Tensor:
+    """A copy that gradients flow through."""
+    return clone_op(input)
+
+
+clone_op = Op("clone", lambda x, /: np.array(x), lambda g, _y, _x: g, numpy=np.copy)
+to_dtype = Op("to", lambda x, /, dtype: x.astype(dtype), lambda g, _y, _x, dtype: to_dtype(g, dtype=_x.dtype))

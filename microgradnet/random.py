@@ -1,0 +1,392 @@
+"""Random numbers: generators that are seeded, saved and passed around, and the tensors drawn from them.
+
+Every function draws from `generator`, or from `default_generator` if None. The streams are NumPy's PCG64, not
+PyTorch's: the same seed gives the same numbers in every run, and others than in PyTorch. NumPy's global state is never
+touched.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .dtypes import check_device, device
+from .graph import is_grad_enabled
+from .ops.creation import as_dtype, as_shape, check_place, made
+from .tensor import Tensor, describe
+
+if TYPE_CHECKING:
+    import numpy.random
+
+__all__ = [
+    "Generator", "bernoulli", "default_generator", "get_rng_state", "initial_seed", "manual_seed", "multinomial",
+    "normal", "rand", "rand_like", "randint", "randint_like", "randn", "randn_like", "randperm", "seed",
+    "set_rng_state",
+]  # fmt: skip
+
+_INT64 = np.dtype(np.int64)
+_FIELDS = (("seed", 8), ("state", 16), ("inc", 16), ("has_uint32", 1), ("uinteger", 4))  # of a saved state, in bytes
+
+
+class Generator:
+    """A stream of random numbers with a seed and a state of its own. A new one starts from the same seed always."""
+
+    def __init__(self, device: Any = "cpu") -> None:
+        check_device(device)
+        self._made: numpy.random.Generator | None = None
+        self.manual_seed(67280421310721)  # PyTorch's default seed
+
+    @property
+    def device(self) -> device:
+        """Always the CPU."""
+        return device("cpu")
+
+    @property
+    def _numpy(self) -> numpy.random.Generator:
+        # Made when first drawn from: importing numpy.random takes longer than importing microgradnet.
+        if self._made is None:
+            self._made = np.random.Generator(np.random.PCG64(self._seed))
+        return self._made
+
+    def manual_seed(self, seed: int) -> Generator:
+        """Start the stream of `seed`, a whole number of 64 bits; negative ones count down from 2**64."""
+        seed = int(seed)
+        if not -(2**63) <= seed < 2**64:
+            raise RuntimeError(f"manual_seed(): a seed lies between -2**63 and 2**64 - 1, got {seed}")
+        self._seed, self._made = seed % 2**64, None
+        return self
+
+    def seed(self) -> int:
+        """Start a stream from a seed by the operating system, and return it."""
+        self.manual_seed(int.from_bytes(os.urandom(8), "little"))
+        return self._seed
+
+    def initial_seed(self) -> int:
+        """The seed this stream started from."""
+        return self._seed
+
+    def get_state(self) -> Tensor:
+        """Where the stream stands, as a uint8 tensor."""
+        state = self._numpy.bit_generator.state
+        values = {"seed": self._seed, **state, **state["state"]}
+        return Tensor(np.frombuffer(b"".join(values[k].to_bytes(n, "little") for k, n in _FIELDS), np.uint8).copy())
+
+    def set_state(self, new_state: Tensor) -> None:
+        """Continue from where `get_state` was called."""
+        size = sum(n for _, n in _FIELDS)
+        if not isinstance(new_state, Tensor) or new_state.dtype != np.uint8 or new_state.shape != (size,):
+            raise RuntimeError(f"set_state() expects the {size} bytes of get_state(), uint8; got {describe(new_state)}")
+        data = new_state.array.tobytes()
+        values, start = {}, 0
+        for key, n in _FIELDS:
+            values[key] = int.from_bytes(data[start : start + n], "little")
+            start += n
+        if values["inc"] % 2 == 0 or values["has_uint32"] > 1:
+            raise RuntimeError("set_state(): these bytes are not the state of a generator")
+        self.manual_seed(values["seed"])
+        self._numpy.bit_generator.state = {
+            "bit_generator": "PCG64",
+            "state": {"state": values["state"], "inc": values["inc"]},
+            "has_uint32": values["has_uint32"],
+            "uinteger": values["uinteger"],
+        }
+
+    def clone_state(self) -> Generator:
+        """Another generator that stands where this one does."""
+        other = Generator()
+        other.set_state(self.get_state())
+        return other
+
+    def __repr__(self) -> str:
+        return f"<microgradnet.Generator, initial seed {self._seed}>"
+
+
+default_generator = Generator()
+default_generator.seed()  # what nobody seeds differs from run to run, as in PyTorch
+
+
+def numpy_generator(generator: Generator | None) -> numpy.random.Generator:
+    """NumPy's generator inside `generator`, or inside the default one."""
+    if generator is None:
+        return default_generator._numpy
+    if not isinstance(generator, Generator):
+        raise TypeError(f"generator must be a microgradnet.Generator or None, got {type(generator).__name__}")
+    return generator._numpy
+
+
+def manual_seed(seed: int) -> Generator:
+    """Start the default generator's stream of `seed`, and return that generator."""
+    return default_generator.manual_seed(seed)
+
+
+def seed() -> int:
+    """Start the default generator from a seed by the operating system, and return it."""
+    return default_generator.seed()
+
+
+def initial_seed() -> int:
+    """The seed the default generator started from."""
+    return default_generator.initial_seed()
+
+
+def get_rng_state() -> Tensor:
+    """Where the default generator stands, as a uint8 tensor."""
+    return default_generator.get_state()
+
+
+def set_rng_state(new_state: Tensor) -> None:
+    """Let the default generator continue from where `get_rng_state` was called."""
+    default_generator.set_state(new_state)
+
+
+# --- the draws, as arrays -------------------------------------------------------------------------------------------
+
+
+def _uniform(generator: Generator | None, shape: tuple, dtype: np.dtype) -> np.ndarray:
+    """From [0, 1), in the precision of the dtype."""
+    numbers = numpy_generator(generator)
+    if dtype == np.float16:  # rounding a finer number could give 1
+        return (numbers.integers(0, 2048, shape, dtype=np.uint16) / np.float32(2048)).astype(np.float16)
+    return np.asarray(numbers.random(shape, dtype=dtype))
+
+
+def _normal(generator: Generator | None, shape: tuple, dtype: np.dtype) -> np.ndarray:
+    drawn = np.float32 if dtype == np.float16 else dtype
+    return np.asarray(numpy_generator(generator).standard_normal(shape, dtype=drawn)).astype(dtype, copy=False)
+
+
+def _integers(caller: str, generator: Generator | None, low: Any, high: Any, shape: tuple,
+              dtype: np.dtype) -> np.ndarray:
+    """From [low, high), which must fit the dtype."""
+    low, high = int(low), int(high)
+    if low >= high:
+        raise RuntimeError(f"{caller}(): there is no whole number from low={low} up to and without high={high}")
+    least, most = _whole_range(dtype)
+    if low < least or high - 1 > most:
+        raise RuntimeError(f"{caller}(): {low} to {high - 1} does not fit {dtype}, which holds {least} to {most}")
+    drawn = numpy_generator(generator).integers(low, high, shape, dtype=np.uint64 if high > 2**63 else np.int64)
+    return np.asarray(drawn).astype(dtype, copy=False)
+
+
+def _whole_range(dtype: np.dtype) -> tuple[int, int]:
+    """The whole numbers that a dtype holds without a gap."""
+    if dtype.kind == "b":
+        return 0, 1
+    if dtype.kind == "f":
+        most = 2 ** (np.finfo(dtype).nmant + 1)
+        return -most, most
+    return int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)
+
+
+def _chances(caller: str, generator: Generator | None, p: Any, shape: tuple) -> np.ndarray:
+    """True with probability `p`, a number or an array. Compared in float64, which has small probabilities right."""
+    if not np.all((np.asarray(p) >= 0) & (np.asarray(p) <= 1)):
+        raise RuntimeError(f"{caller}(): probabilities must lie in [0, 1], got {p if np.ndim(p) == 0 else 'others'}")
+    return np.asarray(numpy_generator(generator).random(shape) < p)
+
+
+def _floating(caller: str, dtype: np.dtype) -> np.dtype:
+    if dtype.kind != "f":
+        raise RuntimeError(f"{caller}(): real numbers are drawn in a floating dtype, not in {dtype}")
+    return dtype
+
+
+# --- new tensors ----------------------------------------------------------------------------------------------------
+
+
+def rand(*dims: Any, size: Any = None, generator: Generator | None = None, out: Tensor | None = None, dtype: Any = None,
+         layout: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """Uniform over [0, 1)."""
+    check_place(device, layout)
+    dtype = _floating("rand", as_dtype(dtype, out=out))
+    return made(_uniform(generator, as_shape("rand", dims, size), dtype), requires_grad, out)
+
+
+def randn(*dims: Any, size: Any = None, generator: Generator | None = None, out: Tensor | None = None,
+          dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """Standard normal."""
+    check_place(device, layout)
+    dtype = _floating("randn", as_dtype(dtype, out=out))
+    return made(_normal(generator, as_shape("randn", dims, size), dtype), requires_grad, out)
+
+
+def randint(*bounds: Any, low: Any = None, high: Any = None, size: Any = None, generator: Generator | None = None,
+            out: Tensor | None = None, dtype: Any = None, layout: Any = None, device: Any = None,
+            requires_grad: bool = False) -> Tensor:
+    """Whole numbers uniform over [low, high), int64 by default: `randint(high, size)` or `randint(low, high, size)`."""
+    check_place(device, layout)
+    given = list(bounds)  # read from the right: size, high, low
+    if size is None and given:
+        size = given.pop()
+    if not isinstance(size, (tuple, list)):
+        raise TypeError(f"randint() needs a size, a tuple of whole numbers: randint(0, 10, (3,)); got {size!r}")
+    low, high = _bounds("randint", given, low, high)
+    dtype = as_dtype(dtype, _INT64, out)
+    return made(_integers("randint", generator, low, high, as_shape("randint", (size,)), dtype), requires_grad, out)
+
+
+def _bounds(caller: str, given: list, low: Any, high: Any) -> tuple:
+    """low and high from `f(high)`, `f(low, high)` or keywords."""
+    if high is None and given:
+        high = given.pop()
+    if low is None:
+        low = given.pop() if given else 0
+    if given or high is None:
+        raise TypeError(f"{caller}() takes high, or low and high, before the size")
+    return low, high
+
+
+def randperm(n: int, *, generator: Generator | None = None, out: Tensor | None = None, dtype: Any = None,
+             device: Any = None, requires_grad: bool = False) -> Tensor:
+    """A random order of 0 … n - 1, int64 by default."""
+    check_device(device)
+    (n,) = as_shape("randperm", (n,))
+    dtype = as_dtype(dtype, _INT64, out)
+    if n - 1 > _whole_range(dtype)[1]:
+        raise RuntimeError(f"randperm(): {n - 1} does not fit {dtype}")
+    return made(numpy_generator(generator).permutation(n).astype(dtype, copy=False), requires_grad, out)
+
+
+def rand_like(input: Tensor, *, generator: Generator | None = None, dtype: Any = None, device: Any = None,
+              requires_grad: bool = False) -> Tensor:
+    """Uniform over [0, 1), in the shape and, unless given, the dtype of `input`."""
+    check_device(device)
+    return made(_uniform(generator, input.shape, _floating("rand_like", as_dtype(dtype, input.dtype))), requires_grad)
+
+
+def randn_like(input: Tensor, *, generator: Generator | None = None, dtype: Any = None, device: Any = None,
+               requires_grad: bool = False) -> Tensor:
+    """Standard normal, in the shape and, unless given, the dtype of `input`."""
+    check_device(device)
+    return made(_normal(generator, input.shape, _floating("randn_like", as_dtype(dtype, input.dtype))), requires_grad)
+
+
+def randint_like(input: Tensor, *bounds: Any, low: Any = None, high: Any = None, generator: Generator | None = None,
+                 dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """Whole numbers uniform over [low, high), in the shape and, unless given, the dtype of `input`:
+    `randint_like(input, high)` or `randint_like(input, low, high)`."""
+    check_device(device)
+    low, high = _bounds("randint_like", list(bounds), low, high)
+    dtype = as_dtype(dtype, input.dtype)
+    return made(_integers("randint_like", generator, low, high, input.shape, dtype), requires_grad)
+
+
+def bernoulli(input: Tensor, p: float | None = None, *, generator: Generator | None = None,
+              out: Tensor | None = None) -> Tensor:
+    """1 with the probability that `input` has there, or with probability `p` everywhere; else 0."""
+    _floating("bernoulli", input.dtype)
+    drawn = _chances("bernoulli", generator, input.array if p is None else p, input.shape)
+    return made(drawn.astype(as_dtype(None, input.dtype, out)), out=out)
+
+
+def normal(mean: Any = 0.0, std: Any = 1.0, size: Any = None, *, generator: Generator | None = None,
+           out: Tensor | None = None, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """Normal with that mean and standard deviation: each a number or a Tensor, broadcast; `size` is for two numbers."""
+    check_device(device)
+    tensors = [x for x in (mean, std) if isinstance(x, Tensor)]
+    if bool(tensors) == (size is not None):
+        raise TypeError("normal() takes a Tensor as mean or std, or two numbers and a size: normal(0.0, 1.0, (2, 3))")
+    if tensors:
+        shape = np.broadcast_shapes(*(x.shape for x in tensors))
+        dtype = as_dtype(dtype, np.result_type(*(_floating("normal", x.dtype) for x in tensors)), out)
+    else:
+        shape, dtype = as_shape("normal", (size,)), as_dtype(dtype, out=out)
+    return made(_scaled("normal", generator, mean, std, shape, _floating("normal", dtype)), requires_grad, out)
+
+
+def _scaled(caller: str, generator: Generator | None, mean: Any, std: Any, shape: tuple, dtype: np.dtype) -> np.ndarray:
+    """Normal draws with a mean and a standard deviation, each a number or a Tensor."""
+    mean, std = (x.array if isinstance(x, Tensor) else x for x in (mean, std))
+    if not np.all(np.asarray(std) >= 0):
+        raise RuntimeError(f"{caller}(): the standard deviation must not be negative, got {std}")
+    return np.asarray(_normal(generator, shape, dtype) * std + mean, dtype=dtype)
+
+
+def multinomial(input: Tensor, num_samples: int, replacement: bool = False, *, generator: Generator | None = None,
+                out: Tensor | None = None) -> Tensor:
+    """Indices drawn with probabilities proportional to a vector, or each row of a matrix: int64, (…, num_samples)."""
+    _floating("multinomial", input.dtype)
+    if input.ndim not in (1, 2):
+        raise RuntimeError(f"multinomial(): the weights must be a vector or a matrix, got {describe(input)}")
+    if num_samples <= 0:
+        raise RuntimeError(f"multinomial(): num_samples must be positive, got {num_samples}")
+    weights = input.array.astype(np.float64)
+    if not np.all(np.isfinite(weights) & (weights >= 0)):
+        raise RuntimeError(f"multinomial(): the weights must be finite and not negative, {describe(input)} has others")
+    possible, needed = np.count_nonzero(weights, axis=-1), 1 if replacement else num_samples
+    if np.any(possible < needed):
+        raise RuntimeError(f"multinomial(): {describe(input)} has {possible.min()} weights above zero, needs {needed}"
+                           f"{'' if replacement else '; draw fewer samples, or with replacement=True'}")
+    draw = _with_replacement if replacement else _without_replacement
+    return made(draw(numpy_generator(generator), weights, num_samples), out=out)
+
+
+def _with_replacement(numbers: numpy.random.Generator, weights: np.ndarray, count: int) -> np.ndarray:
+    """By inverting the cumulated weights."""
+    rows = np.atleast_2d(weights)
+    drawn = np.empty((len(rows), count), dtype=np.int64)
+    for row, indices in zip(rows, drawn, strict=True):
+        cumulated = np.cumsum(row)
+        indices[:] = np.searchsorted(cumulated, numbers.random(count) * cumulated[-1], side="right")
+        np.minimum(indices, np.flatnonzero(row)[-1], out=indices)  # a product rounded up to the very end
+    return drawn.reshape(*weights.shape[:-1], count)
+
+
+def _without_replacement(numbers: numpy.random.Generator, weights: np.ndarray, count: int) -> np.ndarray:
+    """By racing exponential clocks: the first `count` of E/w are a draw in order (Efraimidis and Spirakis, 2006)."""
+    clocks = np.full(weights.shape, np.inf)
+    np.divide(numbers.standard_exponential(weights.shape), weights, out=clocks, where=weights > 0)
+    return np.argsort(clocks, axis=-1)[..., :count].astype(np.int64, copy=False)
+
+
+# --- in place -------------------------------------------------------------------------------------------------------
+
+
+def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, *, generator: Generator | None = None) -> Tensor:
+    """Fill with numbers uniform over [a, b)."""
+    if not a <= b:
+        raise RuntimeError(f"uniform_(): the range [a, b) must not end before it begins, got a={a}, b={b}")
+    dtype = _floating("uniform_", tensor.dtype)
+    values = _uniform(generator, tensor.shape, dtype)
+    values *= b - a
+    values += a
+    if b > a:  # rounding may reach b
+        np.minimum(values, np.nextafter(dtype.type(b), dtype.type(a)), out=values)
+    return _fill("uniform_", tensor, values)
+
+
+def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Generator | None = None) -> Tensor:
+    """Fill with normal numbers."""
+    dtype = _floating("normal_", tensor.dtype)
+    return _fill("normal_", tensor, _scaled("normal_", generator, mean, std, tensor.shape, dtype))
+
+
+def exponential_(tensor: Tensor, lambd: float = 1.0, *, generator: Generator | None = None) -> Tensor:
+    """Fill with exponential numbers of rate `lambd`, that is of mean 1 / lambd."""
+    if not lambd > 0:
+        raise RuntimeError(f"exponential_(): the rate must be positive, got lambd={lambd}")
+    drawn = np.float32 if _floating("exponential_", tensor.dtype) == np.float16 else tensor.dtype
+    return _fill("exponential_", tensor, numpy_generator(generator).standard_exponential(tensor.shape, drawn) / lambd)
+
+
+def bernoulli_(tensor: Tensor, p: Any = 0.5, *, generator: Generator | None = None) -> Tensor:
+    """Fill with 1 with probability `p`, a number or a Tensor that broadcasts, and 0 else."""
+    p = p.array if isinstance(p, Tensor) else p
+    return _fill("bernoulli_", tensor, _chances("bernoulli_", generator, p, tensor.shape))
+
+
+def random_(tensor: Tensor, low: Any = None, high: Any = None, *, generator: Generator | None = None) -> Tensor:
+    """Fill with whole numbers uniform over [low, high): `random_(high)`, `random_(low, high)`; `random_()` draws from
+    all from 0 up that the dtype holds exactly."""
+    if high is None:
+        low, high = 0, _whole_range(tensor.dtype)[1] + 1 if low is None else low
+    return _fill("random_", tensor, _integers("random_", generator, low or 0, high, tensor.shape, tensor.dtype))
+
+
+def _fill(caller: str, tensor: Tensor, values: np.ndarray) -> Tensor:
+    if tensor.requires_grad and tensor.is_leaf and is_grad_enabled():
+        raise RuntimeError(f"{caller}(): a leaf that requires grad, {describe(tensor)}, cannot be written in place "
+                           "while recording; do it under no_grad()")
+    return tensor.copy_(Tensor(np.asarray(values)))  # copy_ cuts off the history that the tensor may have

@@ -1,0 +1,5 @@
+"""Tools around training: the loading of data."""
+
+from . import data
+
+__all__ = ["data"]

@@ -1,0 +1,57 @@
+"""Picture → DOT: the styles, and the modules as clusters. The same picture gives the same text, byte by byte."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import labels
+from .frames import Frame
+from .picture import Picture
+
+FONT = "Helvetica"
+INK, SOFT, LINE, PALE = "#1f2933", "#52606d", "#7b8794", "#cbd2d9"
+
+# Told apart by shape and by lightness as well as by colour, so that a print in black and white reads the same.
+STYLES = {
+    "parameter": {"shape": "box", "style": "filled", "fillcolor": "#dbe8f7", "color": "#3d6fa8"},
+    "input": {"shape": "note", "style": "filled", "fillcolor": "#e4f3e5", "color": "#4d8a55"},
+    "constant": {"shape": "plaintext", "fontcolor": SOFT, "height": "0.2", "margin": "0.04,0.02"},
+    "op": {"shape": "box", "style": "filled,rounded", "fillcolor": "white", "color": LINE},
+    "output": {"shape": "box", "style": "filled,rounded", "fillcolor": "#323f4b", "color": "#323f4b", "fontcolor": "white"},
+    "rest": {"shape": "box", "style": "rounded,dashed", "color": LINE, "fontcolor": SOFT},
+}
+CLUSTER_FILLS = ("#f5f7fa", "#ffffff")  # by depth, in turn
+
+
+def to_dot(picture: Picture, name: str, direction: str) -> Any:
+    """A picture as a graphviz.Digraph."""
+    from graphviz import Digraph
+
+    dot = Digraph(labels.quoted([name]))
+    dot.attr("graph", **{"class": "microgradnet"}, ordering="in", rankdir=direction, nodesep="0.25", ranksep="0.35", fontname=FONT, fontsize="10", fontcolor=SOFT)
+    dot.attr("node", fontname=FONT, fontsize="11", fontcolor=INK, height="0.3", margin="0.14,0.07")
+    dot.attr("edge", color=LINE, arrowsize="0.6", fontname=FONT, fontsize="9", fontcolor=SOFT)
+    _write(dot, picture.frame, (), direction in ("TB", "BT"))
+    for arrow in picture.arrows:
+        attributes = {} if arrow.carries_gradient else {"style": "dashed"}
+        if arrow.tail.kind == arrow.head.kind == "op":
+            attributes["weight"] = "8"
+        if arrow.label:
+            attributes["label"] = f" {arrow.label} "
+        dot.edge(arrow.tail.id, arrow.head.id, **attributes)
+    return dot
+
+
+def _write(dot: Any, frame: Frame, path: tuple[int, ...], pad: bool) -> None:
+    """The boxes in a frame, and the frames in it as clusters, each named by its place."""
+    for i, part in enumerate(sorted(reversed(frame.parts), key=lambda part: isinstance(part, Frame) or part.kind != 'input')):
+        if not isinstance(part, Frame):
+            dot.node(part.id, labels.quoted(part.lines), **STYLES[part.kind])
+            continue
+        # An arrow from above comes in at the middle of the frame: the blanks keep the name to the right of it.
+        name = " " * (2 * len(part.name)) + part.name if pad else part.name
+        inner = (*path, i)
+        with dot.subgraph(name="cluster_" + "_".join(map(str, inner))) as cluster:
+            cluster.attr(label=labels.quoted([name]), labeljust="r", style="filled,rounded", color=PALE,
+                         fillcolor=CLUSTER_FILLS[len(path) % 2])  # fmt: skip
+            _write(cluster, part, inner, pad)

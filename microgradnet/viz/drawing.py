@@ -1,0 +1,106 @@
+"""`draw`, and what it returns: the picture of a graph as DOT, as SVG, or as a file of either."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..tensor import Tensor, describe
+from .dot import to_dot
+from .picture import Picture
+from .render import svg
+
+if TYPE_CHECKING:
+    import graphviz
+
+    from ..nn import Module
+
+
+class Drawing:
+    """The picture of a graph. In a notebook it shows itself.
+
+    dot: the graphviz.Digraph; its `.source` is byte-identical for the same graph.
+    """
+
+    def __init__(self, dot: graphviz.Digraph) -> None:
+        self.dot = dot
+        self._svg: str | None = None
+
+    @property
+    def svg(self) -> str:
+        """The picture as SVG, rendered when first asked for. Errors: viz.RenderError where nothing can render it."""
+        if self._svg is None:
+            self._svg = svg(self.dot.source)
+        return self._svg
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write an .svg, or the DOT source as .dot or .gv; a file that is there is replaced whole or not at all."""
+        path = Path(path)
+        suffix = path.suffix.lower()
+        if suffix not in (".svg", ".dot", ".gv"):
+            raise ValueError(f"Drawing.save(): cannot write '{path}': the suffix must be .svg, .dot or .gv, not '{suffix}'")
+        write_atomically(path, self.svg if suffix == ".svg" else self.dot.source)
+        return path
+
+    def _repr_svg_(self) -> str:
+        return self.svg
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a text file beside the old one, then put it in its place."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".tmp")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def draw(output: Any, *, params: Module | Mapping[str, Tensor] | None = None, values: bool = False, grads: bool = False,
+         show_shapes: bool = True, direction: str = "TB", max_nodes: int | None = None, name: str = "output") -> Drawing:
+    """Draw how `output` was computed: parameters and inputs, the operations on them, grouped by the modules they ran in.
+
+    An arrow is an argument, in order and as often as it was given; a dashed one carries no gradient back.
+
+    output: a Tensor, or a tuple (named or not), list or dict of them; it may have been through backward already.
+    params: a Module, or a dict of tensors by name, to name the leaves by. Modules that were called name theirs by themselves.
+    values: show the first elements of every tensor, '–' where they are not kept, as after backward without retain_graph.
+    grads: show the first elements of every gradient that is kept, '–' before backward.
+    direction: of the arrows: 'TB' (down), 'LR' (to the right), 'BT' or 'RL'.
+    max_nodes: draw only the last so many operations, and one box for the rest.
+    name: what to call the output.
+    """
+    outputs = list(_named(output, name))
+    for _, tensor in outputs:
+        tensor._refresh()
+    if all(tensor.node is None for _, tensor in outputs):
+        what = ", ".join(describe(tensor) for _, tensor in outputs[:3])
+        raise ValueError(
+            f"draw(): nothing was recorded of how {what or 'an empty collection'} was computed; compute it outside no_grad(), "
+            "from at least one tensor that requires grad"
+        )
+    if direction not in ("TB", "LR", "BT", "RL"):
+        raise ValueError(f"draw(): direction must be 'TB', 'LR', 'BT' or 'RL', got {direction!r}")
+    if max_nodes is not None and max_nodes < 1:
+        raise ValueError(f"draw(): max_nodes must be at least 1, or None for all, got {max_nodes}")
+    return Drawing(to_dot(Picture(outputs, params, values, grads, show_shapes, max_nodes), name, direction))
+
+
+def _named(output: Any, name: str) -> Iterator[tuple[str, Tensor]]:
+    """The tensors in an output, by name: 'output', 'output[0]', 'output.logits'."""
+    if isinstance(output, Tensor):
+        yield name, output
+    elif isinstance(output, Mapping):
+        for key, part in output.items():
+            yield from _named(part, str(key))
+    elif isinstance(output, (tuple, list)):
+        fields = getattr(output, "_fields", None) or [f"{name} {i}" for i in range(len(output))]
+        for key, part in zip(fields, output):
+            yield from _named(part, key)
+    else:
+        raise TypeError(f"draw() expects a Tensor, or a tuple, list or dict of Tensors, got {type(output).__name__}")
