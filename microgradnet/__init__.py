@@ -5,7 +5,7 @@ Reading order, from the idea to its uses:
 1. `tensor`: an array, its gradient, and the node that made it.
 2. `graph`: what an operation is, what recording one leaves behind, the walk that every interpreter shares.
 3. `ops.elementwise`, and its neighbours: the table, a NumPy forward and a derivative rule per entry.
-4. `autograd.engine`: `loss.backward()`, the chain rule node by node. `ops.linalg.linear` is where BP2, BP3 and BP4 come out.
+4. `autograd.engine`: `loss.backward()`, the chain rule node by node. In `ops.linalg.linear` BP2, BP3 and BP4 come out.
 5. `backprop`: the same four equations in closed form, to compare with.
 6. `nn`, `optim`, `utils.data`: layers, optimizers and data on top; `viz`: the graph as a picture.
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from typing import Any
 
 import numpy as np
@@ -67,7 +68,7 @@ def _category(dtype: np.dtype) -> Any:
     return 2 if dtype.kind == "f" else 0 if dtype.kind == "b" else 1
 
 
-_bool, _int, _float = type(True), type(1), type(1.0)
+_bool, _int, _float = builtins.bool, builtins.int, builtins.float
 
 
 class device:
@@ -93,4 +94,4 @@ class device:
 def check_device(where: Any) -> None:
     """Refuse every device but the CPU."""
     if where is not None and device(where).type != "cpu":
-        raise RuntimeError(f"there is no device {str(where)!r} here: microgradnet computes on the CPU; use device='cpu'")
+        raise RuntimeError(f"there is no device {str(where)!r}: microgradnet computes on the CPU; use device='cpu'")

@@ -40,7 +40,8 @@ class Mode:
         self.grad, self.inference, self.everything = grad, inference, everything
 
 
-_GRAD, _NO_GRAD, _INFERENCE, _CAPTURE = Mode(True), Mode(False), Mode(False, inference=True), Mode(True, everything=True)
+_GRAD, _NO_GRAD = Mode(True), Mode(False)
+_INFERENCE, _CAPTURE = Mode(False, inference=True), Mode(True, everything=True)
 _mode: contextvars.ContextVar[Mode] = contextvars.ContextVar("microgradnet.mode", default=_GRAD)
 
 
@@ -50,7 +51,7 @@ _inference_used = False  # whether inference_mode was ever entered: until then t
 class _Recording:
     """Base of the recording modes: a context manager, and a decorator for functions and generator functions.
 
-    The mode lives in a context variable, so it is local to a thread and to an asyncio task, and an exception restores it.
+    The mode lives in a context variable, so it is local to a thread and to an asyncio task; an exception restores it.
     """
 
     mode = _GRAD
@@ -123,7 +124,7 @@ class enable_grad(_Recording):
 
 
 class inference_mode(_Recording):
-    """As `no_grad`, and the results may never take part in a recorded computation; `inference_mode(False)` is `enable_grad`."""
+    """As `no_grad`, and the results may never take part in a recorded computation; with False it is `enable_grad`."""
 
     mode = _INFERENCE
 
@@ -185,17 +186,19 @@ def owner(array: np.ndarray) -> Any:
     return array if array.base is None else array.base
 
 
-def stamp(array: np.ndarray) -> None:
-    """Note that an array's memory is written now."""
+def stamp(*arrays: np.ndarray) -> None:
+    """Note that the memory of these arrays is written now."""
     global last_write
-    memory = owner(array)
-    key = id(memory)
-    if key not in _written:
-        try:
-            weakref.finalize(memory, _written.pop, key, None).atexit = False
-        except TypeError:
-            pass  # memory of a foreign kind; its entry stays, and a later array with its id is younger than any stamp
-    _written[key] = last_write = clock()
+    last_write = now = clock()
+    for array in arrays:
+        memory = array if array.base is None else array.base
+        key = id(memory)
+        if key not in _written:
+            try:
+                weakref.finalize(memory, _written.pop, key, None).atexit = False
+            except TypeError:
+                pass  # memory of a foreign kind; its entry stays: what later has its id is younger than the stamp
+        _written[key] = now
 
 
 def version(array: np.ndarray) -> int:
@@ -237,7 +240,9 @@ class Node:
     def release(self) -> None:
         """Give up the saved values and the constants, keep the shape of the graph."""
         self.args = None
-        if type(self.output) is np.ndarray or type(self.output) is tuple:
+        if type(self.output) is np.ndarray:
+            self.output = Spec(self.output)
+        elif type(self.output) is tuple:
             self.output = _spec(self.output)
         if len(self.needs) != len(self.inputs):
             self.inputs = [_spec(x) if isinstance(x, Tensor) and not x._requires_grad else x for x in self.inputs]
@@ -258,28 +263,34 @@ class Node:
         return f"<{self.name()} object at {id(self):#x}>"
 
 
-def _positions(bits: int) -> tuple[int, ...]:
-    """The positions of the bits that are set; shared, because few patterns occur."""
-    positions = _POSITIONS.get(bits)
-    if positions is None:
-        positions = _POSITIONS[bits] = tuple(i for i in range(bits.bit_length()) if bits >> i & 1)
-    return positions
+class _Positions(dict):
+    """The positions of the bits that are set, as a tuple; kept, because few patterns occur."""
+
+    def __missing__(self, bits: int) -> tuple[int, ...]:
+        self[bits] = positions = tuple(i for i in range(bits.bit_length()) if bits >> i & 1)
+        return positions
 
 
-_POSITIONS: dict[int, tuple[int, ...]] = {}
+_positions = _Positions()
 
 
 def record(op: Op, inputs: list, params: dict, needs: int, args: list, output: Any) -> Node:
-    """The node for `output = op(*args, **params)`; `needs` has a bit for each input that a gradient flows to. A value that no rule reads is kept as its Spec, unless it is small."""
+    """The node for `output = op(*args, **params)`; `needs` has a bit for each input that a gradient flows to.
+
+    A value that no rule reads is kept as its Spec, unless it is small.
+    """
     if _inference_used:
         _refuse_inference(op, inputs)
     node = _new(Node)
-    node.op, node.inputs, node.params, node.needs = op, inputs, params, _positions(needs)
+    node.op, node.inputs, node.params, node.needs = op, inputs, params, _positions[needs]
     if op.reads_all or type(output) is tuple or output.size <= SMALL:
         node.args, node.output = args, output
     else:
-        node.args = [v if op.reads(i + 1) or not isinstance(v, np.ndarray) else Spec(v) for i, v in enumerate(args)]
-        node.output = output if op.reads(0) else Spec(output)
+        positions = node.needs
+        node.args = [
+            Spec(v) if isinstance(v, np.ndarray) and not op.reads(i + 1, positions) else v for i, v in enumerate(args)
+        ]
+        node.output = output if op.reads(0, positions) else Spec(output)
     node.time = clock()
     node.hooks = None
     node.module = _module_path
@@ -290,8 +301,8 @@ def _refuse_inference(op: Op, inputs: list) -> None:
     for x in inputs:
         if isinstance(x, Tensor) and x._inference:
             raise RuntimeError(
-                f"{op.name}: a tensor made in inference_mode {describe(x)} cannot take part in a recorded computation; use "
-                "no_grad instead, or clone() it outside"
+                f"{op.name}: a tensor made in inference_mode {describe(x)} cannot take part in a recorded computation; "
+                "use no_grad instead, or clone() it outside"
             )
 
 
@@ -317,20 +328,13 @@ def _spec(value: Any) -> Any:
     return Spec(value) if isinstance(value, np.ndarray) else value
 
 
-def _reads(rules: Iterable[Callable | None], first: int) -> Callable[[int], bool]:
-    """Which values the rules read, by a convention of naming: a parameter that begins with `_` is never read for its
-    values (its shape may be). Position 0 is the first parameter after `first`; a variadic one stands for all the rest."""
-    codes = [rule.__code__ for rule in rules if rule is not None and hasattr(rule, "__code__")]
-
-    def read(position: int) -> bool:
-        for code in codes:
-            names = code.co_varnames[first : code.co_argcount]
-            variadic = code.co_varnames[code.co_argcount + code.co_kwonlyargcount] if code.co_flags & 0x04 else "_"
-            if not (names[position] if position < len(names) else variadic).startswith("_"):
-                return True
-        return False
-
-    return read
+def _named_as_read(rule: Callable, first: int, position: int) -> bool:
+    """Whether a rule reads a value, by a convention of naming: a parameter that begins with `_` is never read for its
+    values (its shape may be). Position 0 is the first parameter after `first`; a variadic one stands for the rest."""
+    code = rule.__code__
+    names = code.co_varnames[first : code.co_argcount]
+    variadic = code.co_varnames[code.co_argcount + code.co_kwonlyargcount] if code.co_flags & 0x04 else "_"
+    return not (names[position] if position < len(names) else variadic).startswith("_")
 
 
 class Op:
@@ -338,9 +342,9 @@ class Op:
     the gradient of that argument.
 
     forward(*arrays, **params): arrays are positional, metadata is keyword; a Python function says so with a `/`.
-    rule(g, y, *arrays, **params): g is the gradient of the output, y the output. It uses operators and other ops only, and
-        so runs on ndarrays and, for higher derivatives, on Tensors. It need not undo broadcasting. None: no derivative.
-        A parameter whose name begins with `_` is never read for its values, and then they are not kept.
+    rule(g, y, *arrays, **params): g is the gradient of the output, y the output. It uses operators and other ops only,
+        and so runs on ndarrays and, for higher derivatives, on Tensors. It need not undo broadcasting; None is no
+        derivative. A parameter whose name begins with `_` is never read for its values, and then they are not kept.
     joint(needs, g, y, *arrays, **params): in place of rules, where the gradients share their work: one gradient per
         array, None where its position is not in `needs`.
     numpy: NumPy's function that `np.f(tensor)` shall mean this operation by (a ufunc forward stands for itself).
@@ -349,7 +353,8 @@ class Op:
     """
 
     def __init__(self, name: str, forward: Callable, *rules: Callable | None, joint: Callable | None = None,
-                 numpy: Callable | None = None, promotes: bool | str = False, view: bool = False, doc: str = "") -> None:
+                 numpy: Callable | None = None, promotes: bool | str = False, view: bool = False,
+                 doc: str = "") -> None:
         self.name, self.forward, self.rules, self.joint = name, forward, rules, joint
         self.promotes, self.view = promotes, view
         self.differentiable = joint is not None or any(rules)
@@ -365,9 +370,9 @@ class Op:
             variadic = bool(code.co_flags & 0x04)
             self.arity = 1_000_000 if variadic else code.co_posonlyargcount
             self.names = () if variadic else code.co_varnames[code.co_posonlyargcount : code.co_argcount]
-        # Whether a rule reads the output (0) or the n-th array (n).
-        self.reads = _reads((joint,) if joint else rules, first=2 if joint else 1)
-        self.reads_all = all(self.reads(i) for i in range(min(self.arity, 8) + 1))
+        self._known_reads: dict = {}
+        own = [joint] if joint else [rule for rule in rules if rule]
+        self.reads_all = all(_named_as_read(r, 2 if joint else 1, i) for r in own for i in range(len(rules) + 1))
         assert name not in OPS, f"the operation {name} is in the table twice"
         OPS[name] = self
         if numpy is not None:
@@ -383,7 +388,7 @@ class Op:
 
     def __call__(self, *args: Any, **params: Any) -> Any:
         """Compute on ndarrays, or compute and record on Tensors."""
-        if params or len(args) != self.arity:
+        if len(args) != self.arity or "out" in params:
             args, params, out = self._bind(args, params)
             if out is not None:
                 return self._into(out, args, params)
@@ -410,7 +415,7 @@ class Op:
         if self.view:
             values[0] = args[0].array  # a view needs memory to look at
         try:
-            y = self.forward(*values, **params)
+            y = self.forward(*values, **params) if params else self.forward(*values)
             if self.promotes and y.dtype is not _FLOAT32:
                 values, y = self._promoted(args, values, params, y)
         except (ValueError, IndexError, TypeError) as error:
@@ -420,17 +425,29 @@ class Op:
             needs = 0
         node = record(self, inputs, params, needs, values, y) if needs or mode.everything else None
         if type(y) is tuple:
-            return tuple(_item(node, i, part, mode) for i, part in enumerate(y))
+            parts = tuple(_item(node, i, part, mode) for i, part in enumerate(y))
+            if self.view:
+                for part in parts:
+                    _mark_view(part, args[0])
+            return parts
         out = _new(Tensor)
         out._data = y
         out.node = node
         out._requires_grad = bool(needs)
         out._grad = out._base = None
         out._inference = mode.inference
-        if self.view and owner(y) is owner(values[0]):
-            out._base = args[0] if args[0]._base is None else args[0]._base
-            out._fresh = clock()
+        if self.view:
+            _mark_view(out, args[0])
         return out
+
+    def reads(self, position: int, needs: tuple[int, ...]) -> bool:
+        """Whether the rules for the arguments in `needs` read the output (position 0) or the n-th array (n)."""
+        known = self._known_reads.get((position, needs))
+        if known is None:
+            rules = [self.joint] if self.joint else [self.rules[i] for i in needs if self.rules[i]]
+            known = any(_named_as_read(rule, 2 if self.joint else 1, position) for rule in rules)
+            self._known_reads[position, needs] = known
+        return known
 
     def _bind(self, args: tuple, params: dict) -> tuple:
         """Positional metadata to its names, PyTorch's names `input`, `other` to positions, and `out=` apart."""
@@ -438,7 +455,8 @@ class Op:
         if len(args) > self.arity:
             extra = args[self.arity :]
             if len(extra) > len(self.names):
-                raise TypeError(f"{self.name}() takes at most {self.arity + len(self.names)} arguments ({len(args)} given)")
+                most = self.arity + len(self.names)
+                raise TypeError(f"{self.name}() takes at most {most} arguments ({len(args)} given)")
             for name, value in zip(self.names, extra):
                 if name in params:
                     raise TypeError(f"{self.name}() got multiple values for argument '{name}'")
@@ -454,8 +472,8 @@ class Op:
 
     def _into(self, out: Tensor, args: tuple, params: dict) -> Tensor:
         if is_grad_enabled() and any(isinstance(a, Tensor) and a.requires_grad for a in (*args, out)):
-            raise RuntimeError(f"{self.name}(): out= does not support automatic differentiation, and one of the arguments "
-                               "requires grad; use no_grad(), or drop out=")
+            raise RuntimeError(f"{self.name}(): out= does not support automatic differentiation, and one of the "
+                               "arguments requires grad; use no_grad(), or drop out=")
         return out.copy_(self(*args, **params))
 
     def _promoted(self, args: tuple, values: list, params: dict, y: Any) -> tuple[list, Any]:
@@ -480,6 +498,13 @@ class Op:
         if isinstance(error, IndexError):
             return IndexError(message)
         return TypeError(message) if isinstance(error, TypeError) else ShapeError(message)
+
+
+def _mark_view(view: Tensor, of: Tensor) -> None:
+    """Let a tensor know its base, if it shares memory with the argument it was made from."""
+    if owner(view.array) is owner(of.array):
+        view._base = of if of._base is None else of._base
+        view._fresh = clock()
 
 
 class ShapeError(RuntimeError, ValueError):
@@ -520,7 +545,8 @@ def _take_part(parts, /, index):
     return parts[index]
 
 
-ITEM = Op("item_of", _take_part, lambda g, _y, _parts, index: Parts({index: g}), doc="One output of an op that has several.")
+ITEM = Op("item_of", _take_part, lambda g, _y, _parts, index: Parts({index: g}),
+          doc="One output of an operation that has several.")
 
 
 # --- names of modules, for the drawing -------------------------------------------------------------------------------

@@ -328,16 +328,15 @@ def _with_replacement(numbers: numpy.random.Generator, weights: np.ndarray, coun
     rows = np.atleast_2d(weights)
     drawn = np.empty((len(rows), count), dtype=np.int64)
     for row, indices in zip(rows, drawn, strict=True):
-        cumulated = np.cumsum(row)
+        cumulated = np.cumsum(row / row.max())  # neither overflows nor drowns in the smallest numbers
         indices[:] = np.searchsorted(cumulated, numbers.random(count) * cumulated[-1], side="right")
-        np.minimum(indices, np.flatnonzero(row)[-1], out=indices)  # a product rounded up to the very end
     return drawn.reshape(*weights.shape[:-1], count)
 
 
 def _without_replacement(numbers: numpy.random.Generator, weights: np.ndarray, count: int) -> np.ndarray:
     """By racing exponential clocks: the first `count` of E/w are a draw in order (Efraimidis and Spirakis, 2006)."""
-    clocks = np.full(weights.shape, np.inf)
-    np.divide(numbers.standard_exponential(weights.shape), weights, out=clocks, where=weights > 0)
+    with np.errstate(all="ignore"):
+        clocks = np.log(numbers.standard_exponential(weights.shape)) - np.log(weights)  # inf for a weight of zero
     return np.argsort(clocks, axis=-1)[..., :count].astype(np.int64, copy=False)
 
 

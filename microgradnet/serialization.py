@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import io
 import json
+import math
 import os
 import zipfile
 from collections import OrderedDict
@@ -66,14 +67,16 @@ def _write_to(f: Any, write: Callable[[IO[bytes]], Any]) -> None:
     """Let `write` write to a file object, or to a path all or nothing."""
     if not isinstance(f, (str, os.PathLike)):
         _check_binary("save", f, "write", "wb")
-        write(f)
+        buffer = io.BytesIO()  # a zip wants to seek, which not every file can
+        write(buffer)
+        f.write(buffer.getvalue())
         return
     path = os.path.realpath(f)  # so that a link stays a link
     if not os.path.isdir(os.path.dirname(path)):
         raise FileNotFoundError(f"save(): the folder of {path!r} does not exist; create it first")
     if os.path.exists(path) and not os.path.isfile(path):  # a device or a pipe is written to, not replaced
         with open(path, "wb") as file:
-            write(file)
+            _write_to(file, write)
         return
     temporary = os.path.join(os.path.dirname(path), f".{os.urandom(8).hex()}.tmp")
     try:
@@ -120,7 +123,7 @@ class _Encoder:
         if kind in (str, bool, int, type(None)):
             return obj
         if kind is float:
-            return obj if np.isfinite(obj) else {"float": str(obj)}
+            return obj if math.isfinite(obj) else {"float": str(obj)}
         if kind in (list, tuple, Size):
             items = [self.encode(x, f"{where}[{i}]", (*path, str(i))) for i, x in enumerate(obj)]
             return items if kind is list else {kind.__name__: items}
@@ -186,7 +189,7 @@ def load(f: Any, map_location: Any = None, pickle_module: Any = None, *, weights
          mmap: bool | None = None) -> Any:
     """What `save` wrote to `f`, a path or a binary file.
 
-    map_location: 'cpu', or None; others than names of devices mean nothing here. `mmap` means nothing here.
+    map_location: None or 'cpu'; functions and dicts, as PyTorch takes them, and `mmap` change nothing here.
     weights_only: False also loads a pickled object, with `pickle_module` (by default `pickle`). This runs whatever code
         the file asks for: do it only with files you trust.
     Errors: CheckpointError for a file that is damaged or of another kind.

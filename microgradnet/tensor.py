@@ -6,7 +6,7 @@ The operators and the methods that are operations come from the table; `microgra
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -183,7 +183,7 @@ class Tensor:
         """The gradient that backward() accumulated here, a Tensor of the same shape and dtype, or None."""
         if self._grad is None and self.node is not None and self._requires_grad and not self._retains:
             warnings.warn(
-                "the .grad of a tensor that is not a leaf is not kept, and is None; call retain_grad() before backward()",
+                "the .grad of a tensor that is not a leaf is not kept, it is None; call retain_grad() before backward",
                 UserWarning,
                 stacklevel=2,
             )
@@ -251,7 +251,7 @@ class Tensor:
     def numpy(self, *, force: bool = False) -> np.ndarray:
         """The ndarray, shared."""
         if self.requires_grad and not force:
-            raise RuntimeError("numpy() would lose the gradient of a tensor that requires grad; use tensor.detach().numpy()")
+            raise RuntimeError("numpy() would lose the gradient of a tensor that requires grad; use detach().numpy()")
         return self.array
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:  # np.asarray(self)
@@ -266,7 +266,7 @@ class Tensor:
     def item(self) -> Any:
         """The one element, as a Python number."""
         if self._data.size != 1:
-            raise RuntimeError(f"a tensor with {self._data.size} elements cannot become a Python number {describe(self)}")
+            raise RuntimeError(f"a tensor of {self._data.size} elements cannot become a Python number {describe(self)}")
         return self._data.item()
 
     def tolist(self) -> Any:
@@ -290,7 +290,7 @@ class Tensor:
     def __bool__(self) -> bool:
         if self._data.size != 1:
             raise RuntimeError(
-                f"the truth of a tensor with {self._data.size} elements is ambiguous {describe(self)}; use .any() or .all()"
+                f"the truth of a tensor of {self._data.size} elements is ambiguous {describe(self)}; use any() or all()"
             )
         return bool(self._data.item())
 
@@ -362,7 +362,7 @@ def checked(array: np.ndarray) -> np.ndarray:
     """The array, if its dtype is one that a Tensor holds."""
     if array.dtype.kind not in "fiub":
         way = "complex tensors are out of scope" if array.dtype.kind == "c" else "convert to numbers first"
-        raise TypeError(f"a Tensor holds floats, whole numbers and booleans, got an array of dtype {array.dtype}: {way}")
+        raise TypeError(f"a Tensor holds floats, whole numbers and booleans, not an array of {array.dtype}: {way}")
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
@@ -379,5 +379,5 @@ def describe(value: Any) -> str:
 def from_numpy(array: np.ndarray) -> Tensor:
     """A Tensor that shares the array's memory and dtype."""
     if not isinstance(array, np.ndarray):
-        raise TypeError(f"from_numpy() expects an ndarray, got {type(array).__name__}; use tensor() for lists and numbers")
+        raise TypeError(f"from_numpy() expects an ndarray, got {type(array).__name__}; use tensor() for other data")
     return Tensor(array)

@@ -14,6 +14,7 @@ from samples import Sample, leaves
 import microgradnet as mg
 from microgradnet import graph
 from microgradnet.graph import Op, Spec
+from microgradnet.ops.index import Slot
 
 # Their forwards accept complex numbers, but mean another function there.
 NOT_ANALYTIC = {"abs", "sign"}
@@ -345,16 +346,12 @@ def check_needed_only(op: Op, sample: Sample) -> None:
 
 # --- recording --------------------------------------------------------------------------------------------------------
 
-PLAIN = (bool, int, float, str, type(None), type(Ellipsis), slice, np.dtype, graph.ITEM.__class__)
+PLAIN = (bool, int, float, str, type(None), type(Ellipsis), slice, np.dtype, Slot)
 
 
 def is_plain(value: Any) -> bool:
     """Whether a recorded parameter can be kept, compared and printed: no Tensor, nothing the caller could still change."""
-    from microgradnet.ops.index import Slot
-
-    if isinstance(value, tuple):
-        return all(map(is_plain, value))
-    return isinstance(value, (*PLAIN, Slot)) or (isinstance(value, np.ndarray) and value.dtype.kind in "iub")
+    return all(map(is_plain, value)) if isinstance(value, tuple) else isinstance(value, PLAIN)
 
 
 def check_record(op: Op, sample: Sample) -> None:

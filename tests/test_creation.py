@@ -8,7 +8,7 @@ import pytest
 
 import microgradnet as mg
 from microgradnet.ops import creation
-from microgradnet.ops.creation import asarray, as_tensor, one_hot, tensor
+from microgradnet.ops.creation import as_tensor, asarray, one_hot, tensor
 
 
 def check(made, values, dtype):
@@ -394,8 +394,8 @@ m.tensor([[1, 2], [3]]) | m.tensor('12', dtype=m.float32) | m.tensor(None) | m.t
 m.tensor(2**63) | m.tensor(2**40, dtype=m.int32) | m.tensor([float('nan')], dtype=m.int64)
 m.tensor([1], requires_grad=True) | m.full((2,), 300, dtype=m.uint8) | m.full((2,), float('nan'), dtype=m.int64)
 m.zeros() | m.zeros(-1) | m.zeros(2.0) | m.zeros(3, out=m.ones(3), dtype=m.int64) | m.arange(1, 5, -1)
-m.arange(1, 5, 0) | m.arange(float('inf')) | m.arange(0, 3, 0.5, dtype=m.int64) | m.linspace(0, 1, -1) | m.linspace(0, 1)
-m.eye(-1) | m.zeros_like([1]) | m.asarray([1.0], copy=False) | m.zeros(2, device='cuda:7')
+m.arange(1, 5, 0) | m.arange(float('inf')) | m.arange(0, 3, 0.5, dtype=m.int64) | m.linspace(0, 1, -1)
+m.linspace(0, 1) | m.eye(-1) | m.zeros_like([1]) | m.asarray([1.0], copy=False) | m.zeros(2, device='cuda:7')
 """
 
 

@@ -18,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from microgradnet.datasets import MNIST, Digits, digits, idx, mnist, moons, spirals, xor
+from microgradnet.utils.data import DataLoader
 
 # IDX
 
@@ -379,7 +380,7 @@ def test_digits_split_is_stratified_and_fixed():
 
 
 def test_digits_labels_belong_to_their_images():
-    """The nearest training image has the same label nearly always: a shift of the labels, or of the split, would not."""
+    """The nearest training image has the same label nearly always, which no shifted labels would do."""
     (x, y), (tx, ty) = Digits(train=True).arrays(), Digits(train=False).arrays()
     distance = (x**2).sum(1) - 2 * tx @ x.T
     assert (y[distance.argmin(1)] == ty).mean() > 0.97
@@ -394,6 +395,15 @@ def test_dataset_indexing():
         dataset[1797]
     with pytest.raises(TypeError, match="slice"):
         dataset[0:1]
+
+
+def test_dataset_in_a_data_loader():
+    dataset = Digits(train=False, transform=lambda image: image.astype(np.float32) / 16)
+    images, labels = next(iter(DataLoader(dataset, batch_size=50)))
+    x, y = dataset.arrays(flatten=False)
+    assert images.shape == (50, 8, 8) and images.dtype == np.float32 and labels.dtype == np.int64
+    np.testing.assert_array_equal(images.numpy(), x[:50])
+    np.testing.assert_array_equal(labels.numpy(), y[:50])
 
 
 def test_dataset_transforms():

@@ -128,7 +128,9 @@ def test_a_state_continues_where_it_was_taken():
     np.testing.assert_array_equal(other.get_state().array, generator.get_state().array)
 
 
-@pytest.mark.parametrize("copied", [random.Generator.clone_state, copy.deepcopy, lambda g: pickle.loads(pickle.dumps(g))])
+@pytest.mark.parametrize(
+    "copied", [random.Generator.clone_state, copy.deepcopy, lambda generator: pickle.loads(pickle.dumps(generator))]
+)
 def test_a_copy_of_a_generator_goes_its_own_way(copied):
     generator = seeded(2)
     random.rand(3, generator=generator)
@@ -155,7 +157,8 @@ def test_states_of_the_default_generator():
 def test_wrong_states_are_refused_and_change_nothing():
     generator = seeded()
     before = generator.get_state()
-    for wrong in (None, np.zeros(45, np.uint8), mg.zeros(45), mg.zeros(44, dtype=mg.uint8), mg.zeros(45, dtype=mg.uint8)):
+    too_short, nonsense = mg.zeros(44, dtype=mg.uint8), mg.zeros(45, dtype=mg.uint8)
+    for wrong in (None, np.zeros(45, np.uint8), mg.zeros(45), too_short, nonsense):
         with pytest.raises(RuntimeError, match="set_state"):
             generator.set_state(wrong)
     np.testing.assert_array_equal(generator.get_state().array, before.array)
@@ -269,10 +272,15 @@ def test_bernoulli():
 
 
 def test_bernoulli_has_small_probabilities_right():
-    # A float32 draw is 0 once in 2**24 times, and would exceed 1e-9 by far too rarely.
-    numbers = random.Generator()
-    numbers._made = type("Zeros", (), {"random": lambda self, shape, dtype=np.float64: np.full(shape, 2.0**-53, dtype)})()
-    assert random.bernoulli_(mg.ones(3), 2.0**-54, generator=numbers).tolist() == [0, 0, 0]
+    # A float32 draw is 0, and so below every probability, once in 2**24 times. One in float64 tells 2**-30 from 2**-31.
+    class Low:
+        def random(self, shape, dtype=np.float64):
+            return np.full(shape, np.floor(2.0**-30 * 2**24) / 2**24 if dtype == np.float32 else 2.0**-30)
+
+    generator = random.Generator()
+    generator._made = Low()
+    assert random.bernoulli_(mg.ones(3), 2.0**-31, generator=generator).tolist() == [0, 0, 0]
+    assert random.bernoulli(mg.full((3,), 2.0**-31), generator=generator).tolist() == [0, 0, 0]
 
 
 def test_normal_in_all_its_forms():
@@ -321,12 +329,15 @@ def test_multinomial_without_replacement_draws_one_after_the_other():
 
 
 def test_multinomial_never_draws_a_weight_of_zero():
-    class Last:  # the largest number below 1: the product with the sum may round up to the sum
+    class Ends:
         def random(self, count):
-            return np.full(count, np.nextafter(1, 0))
+            return np.array([0.0, np.nextafter(1, 0)])
 
-    assert random._with_replacement(Last(), np.array([0.3, 0.1, 0.0]), 2).tolist() == [1, 1]
-    assert set(random.multinomial(mg.tensor([0.0, 1.0, 0.0, 1e-30]), 2).tolist()) == {1, 3}
+    for least in (0.1, 5e-324, 1e308):
+        weights = np.array([0.0, least, 0.0, least, 0.0])
+        assert random._with_replacement(Ends(), weights, 2).tolist() == [1, 3]
+        assert set(random.multinomial(mg.from_numpy(weights), 2).tolist()) == {1, 3}
+    assert set(random.multinomial(mg.tensor([0.0, 1e308, 0.0, 5e-324], dtype=mg.float64), 2).tolist()) == {1, 3}
 
 
 def test_shapes_of_multinomial():
@@ -476,7 +487,7 @@ BOTH_RAISE = """
 r.rand(-1) | r.rand(2, dtype=m.int64) | r.randint(3, 5) | r.randint(0, (2,)) | r.randint(300, (2,), dtype=m.uint8)
 r.randperm(-1) | r.randperm(300, dtype=m.uint8) | r.bernoulli(m.tensor([1.5])) | r.bernoulli(m.tensor([1]))
 r.normal(0, -1.0, (2,)) | r.normal(0.0, 1.0) | r.normal(m.zeros(2), 1.0, (3,)) | r.normal(m.tensor([1]), 1.0)
-r.multinomial(m.tensor([0.0, 1.0]), 3) | r.multinomial(m.tensor([0.0, 0.0]), 1) | r.multinomial(m.tensor([-1.0, 1.0]), 1)
+r.multinomial(m.tensor([0.0, 1.0]), 3) | r.multinomial(m.tensor([0.0, 0.0]), 1) | r.multinomial(m.tensor([-1.0]), 1)
 r.multinomial(m.tensor([1]), 1) | r.multinomial(m.ones(2), 0) | m.manual_seed(2**64) | r.randn(2, generator=3)
 """
 

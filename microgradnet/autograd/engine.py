@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import weakref
-from heapq import heappop, heappush
 from collections.abc import Callable, Sequence
+from heapq import heappop, heappush
 from typing import Any
 
 import numpy as np
@@ -20,8 +20,8 @@ _new = object.__new__
 def vjp(roots: list[Tensor], seeds: list[Any], targets: set | None, create_graph: bool, retain: bool) -> dict[Any, Any]:
     """The vector-Jacobian product: pull the seeds, gradients of the roots, back to the leaves.
 
-    Returns the gradient of each leaf (a Tensor) or, where `targets` (Nodes and leaves) are given, of each of those that a
-    gradient reached. Gradients are ndarrays; with `create_graph` they are Tensors, and the walk itself is recorded.
+    Returns the gradient of each leaf (a Tensor) or, where `targets` (Nodes and leaves) are given, of each of those that
+    a gradient reached. Gradients are ndarrays; with `create_graph` they are Tensors, and the walk itself is recorded.
 
     The node visited next is always the youngest that waits. Whatever was made from it is younger still and has been
     visited, so its gradient is complete.
@@ -29,18 +29,14 @@ def vjp(roots: list[Tensor], seeds: list[Any], targets: set | None, create_graph
     gradients: dict[Any, Any] = {}  # of the nodes that wait, and of the leaves
     waiting: list[tuple[int, Node]] = []  # a heap, the youngest first
     found: dict[Any, Any] = {}  # of the targets
+    visited: list[Node] = []
     wanted = None if targets is None else _leading_to(targets, walk(*roots))
 
-    def arrive(x: Any, g: Any) -> None:
-        if x in gradients:
-            gradients[x] = gradients[x] + g
-        else:
-            gradients[x] = g
-            if type(x) is Node:
-                heappush(waiting, (-x.time, x))
-
     for root, seed in zip(roots, seeds):
-        arrive(root.node or root, seed)
+        x = root.node or root
+        gradients[x] = gradients[x] + seed if x in gradients else seed
+        if x is root.node and (-x.time, x) not in waiting:
+            heappush(waiting, (-x.time, x))
     while waiting:
         node = heappop(waiting)[1]
         g = gradients.pop(node)
@@ -57,16 +53,24 @@ def vjp(roots: list[Tensor], seeds: list[Any], targets: set | None, create_graph
             _check_unwritten(node)
         if create_graph:
             y, args = _as_tensors(node)
-        shared = None if op.joint is None else op.joint(node.needs, g, y, *args, **node.params)
+        inputs, params, rules = node.inputs, node.params, op.rules
+        shared = None if op.joint is None else op.joint(node.needs, g, y, *args, **params)
         for i in node.needs:
-            x = node.inputs[i]
+            x, value = inputs[i], args[i]
             if wanted is not None and x not in wanted:
                 continue
-            gx = op.rules[i](g, y, *args, **node.params) if shared is None else shared[i]
-            if gx.shape != args[i].shape or gx.dtype is not args[i].dtype:
-                gx = _fitted(gx, args[i], node, i)
-            arrive(x, gx)
-        if not retain:
+            gx = rules[i](g, y, *args, **params) if shared is None else shared[i]
+            if gx.shape != value.shape or gx.dtype is not value.dtype:
+                gx = _fitted(gx, value, node, i)
+            if x in gradients:
+                gradients[x] = gradients[x] + gx
+            else:
+                gradients[x] = gx
+                if type(x) is Node:
+                    heappush(waiting, (-x.time, x))
+        visited.append(node)
+    if not retain:  # not before the end: an error on the way leaves the graph whole, and the allocator is quicker
+        for node in visited:
             node.release()
     for leaf in [x for x in gradients if x._hooks]:
         gradients[leaf] = _run_hooks(list(leaf._hooks.values()), gradients[leaf])
@@ -75,7 +79,7 @@ def vjp(roots: list[Tensor], seeds: list[Any], targets: set | None, create_graph
 
 def backward(tensors: Tensor | Sequence[Tensor], grad_tensors: Any = None, retain_graph: bool | None = None,
              create_graph: bool = False, inputs: Tensor | Sequence[Tensor] | None = None) -> None:
-    """Add to the `.grad` of each leaf the gradient of the sum of `tensors`, each weighted by its entry of `grad_tensors`.
+    """Add to the `.grad` of each leaf the gradient of the sum of `tensors`, each weighted by its `grad_tensors` entry.
 
     The arguments are those of `Tensor.backward`.
     """
@@ -245,21 +249,21 @@ def _check_unwritten(node: Node) -> None:
     if type(node.output) is tuple:
         return
     for i, value in enumerate([node.output, *node.args]):
-        if not (isinstance(value, np.ndarray) and node.op.reads(i) and graph.version(value) > node.time):
+        if not (isinstance(value, np.ndarray) and node.op.reads(i, node.needs) and graph.version(value) > node.time):
             continue
         x = node.inputs[i - 1] if i else None
         name = f"'{x.name}' " if isinstance(x, Tensor) and x.name else ""
         raise RuntimeError(
-            f"{node.op.name}: its {f'argument {i - 1}' if i else 'output'} {name}{describe(value)} was needed for the gradient but "
-            f"has been modified in place: saved at version {node.time}, now at version {graph.version(value)}. Use an "
-            "out-of-place operation there, or clone() the tensor before writing to it"
+            f"{node.op.name}: its {f'argument {i - 1}' if i else 'output'} {name}{describe(value)} was needed for the "
+            f"gradient but has been modified in place: saved at version {node.time}, now at version "
+            f"{graph.version(value)}. Use an out-of-place operation there, or clone() the tensor before writing to it"
         )
 
 
 def _freed(node: Node) -> str:
     return (
-        f"{node.op.name}: backward through this part of the graph a second time, but its saved values were freed by the "
-        "first; pass retain_graph=True to the first backward"
+        f"{node.op.name}: backward through this part of the graph a second time, but its saved values were freed by "
+        "the first; pass retain_graph=True to the first backward"
     )
 
 

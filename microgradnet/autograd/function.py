@@ -104,7 +104,7 @@ def _as_op(cls: type[Function]) -> Op:
         op = Op.__new__(Op)
         op.name, op.forward, op.rules = cls.__name__, cls.forward, ()
         op.joint = lambda needs, g, _y, *_args, ctx: _gradients(cls, ctx, g, len(_args))
-        op.differentiable, op.view, op.promotes, op.reads, op.reads_all = True, False, False, lambda i: False, True
+        op.differentiable, op.view, op.promotes, op.reads, op.reads_all = True, False, False, lambda i, needs: False, True
         op.arity, op.names, op.__doc__ = 1_000_000, (), cls.__doc__
         cls._op = op
     return op

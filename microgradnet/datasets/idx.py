@@ -24,7 +24,7 @@ DTYPES: dict[int, np.dtype] = {
 
 
 def read(path: str | os.PathLike[str]) -> np.ndarray:
-    """The array in an IDX file, plain or gzipped, in native byte order; ValueError where the file is not a whole one."""
+    """The array in an IDX file, plain or gzipped, in native byte order; ValueError unless the file is a whole one."""
     return parse(decompress(Path(path).read_bytes(), path), path)
 
 

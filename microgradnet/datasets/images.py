@@ -1,4 +1,4 @@
-"""What the image datasets share: all images and labels as two tensors, seen one example at a time or as whole arrays."""
+"""What the image datasets share: images and labels as two tensors, seen one example at a time or as whole arrays."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..tensor import Tensor
 from ..utils.data import Dataset
 
 
-class ImageDataset(Dataset):
+class ImageDataset(Dataset[tuple[Any, Any]]):
     """Grey images of one handwritten digit each, with their labels.
 
     `data` is a uint8 Tensor (n, height, width), `targets` an int64 Tensor (n,), `classes` a name per label.
@@ -51,6 +51,6 @@ class ImageDataset(Dataset):
         return image, label
 
     def arrays(self, flatten: bool = True, dtype: Any = np.float32) -> tuple[np.ndarray, np.ndarray]:
-        """All images scaled to 0..1, (n, height·width) or unflattened, and all labels (n,) int64: copies, untransformed."""
+        """Copies, untransformed: images scaled to 0..1, (n, height·width) or unflattened, and labels, int64 (n,)."""
         images = np.divide(self.data.numpy(), self.brightest, dtype=dtype)
         return images.reshape(len(images), -1) if flatten else images, self.targets.numpy().copy()

@@ -101,7 +101,7 @@ class Sequential(_Ordered):
         """Each module's output is the next one's input."""
         own = self.__dict__
         for name, kind in self._registered.items():
-            if kind is MODULE:
+            if kind == MODULE:
                 input = own[name](input)
         return input
 

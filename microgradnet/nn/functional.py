@@ -11,7 +11,7 @@ import numpy as np
 
 from .. import ops
 from ..graph import Op
-from ..ops import gelu, linear, sigmoid, softplus, tanh
+from ..ops import gelu, sigmoid, softplus, tanh
 from ..ops.creation import arange
 from ..random import Generator, numpy_generator
 from ..tensor import Tensor, describe
@@ -36,6 +36,11 @@ __all__ = [
 ]
 
 # --- layers ---------------------------------------------------------------------------------------------------------
+
+
+def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """z = x wᵀ + b: input (…, in), weight (out, in), bias (out,) to (…, out)."""
+    return ops.linear(input, weight, bias)
 
 
 def _draw_mask(x, /, p, generator):

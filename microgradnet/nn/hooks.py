@@ -80,7 +80,7 @@ class _Gate:
     def __init__(self, module: Module) -> None:
         self.module = module
         self.wanted = is_grad_enabled() and any(h.kind in (BACKWARD_PRE, BACKWARD) for h in module._hooks.values())
-        self.grad_output: tuple = ()
+        self.grad_output: tuple | None = None  # set while a gradient is on its way from the outputs to the inputs
         self.inputs: list[int] = []  # positions of the arguments that require grad
         self.arity = 0
 
@@ -103,11 +103,14 @@ class _Gate:
         for hook in self.module._hooks_of(BACKWARD_PRE):
             changed = hook.function(self.module, self.grad_output)
             self.grad_output = _replaced(changed, self.grad_output, "grad_output")
+        changed = tuple(self.grad_output[i] for i in self.places)
         if not self.inputs:  # no gradient will arrive there, so this is the moment
             self._call_backward((None,) * self.arity)
-        return tuple(self.grad_output[i] for i in self.places)
+        return changed
 
     def _inputs_reached(self, gradients: tuple) -> tuple:
+        if self.grad_output is None:  # a second derivative came in between, through a value saved inside the module
+            return gradients
         grad_input = self._call_backward(_scatter(gradients, self.inputs, self.arity))
         return tuple(grad_input[i] for i in self.inputs)
 
@@ -115,6 +118,7 @@ class _Gate:
         for hook in self.module._hooks_of(BACKWARD):
             changed = hook.function(self.module, grad_input, self.grad_output)
             grad_input = _replaced(changed, grad_input, "grad_input")
+        self.grad_output = None
         return grad_input
 
 
@@ -143,4 +147,5 @@ def _replaced(changed: Any, gradients: tuple, what: str) -> tuple:
     changed = changed if isinstance(changed, tuple) else (changed,)
     if len(changed) != len(gradients):
         raise RuntimeError(f"a backward hook returned {len(changed)} gradients for {what}, expected {len(gradients)}")
-    return changed
+    # None for a gradient that is there means that nothing flows on.
+    return tuple(g * 0 if new is None and g is not None else new for new, g in zip(changed, gradients, strict=True))

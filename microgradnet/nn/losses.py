@@ -10,6 +10,7 @@ import numpy as np
 
 from .. import ops
 from ..graph import Op, ShapeError
+from ..ops import loss as fused
 from ..tensor import Tensor, describe
 from .module import Module
 
@@ -80,13 +81,23 @@ def mse_loss(input: Tensor, target: Tensor, size_average: bool | None = None, re
              reduction: str = "mean", weight: Tensor | None = None) -> Tensor:
     """(x - y)², averaged over all elements; the book's cost, `quadratic_loss`, averages over examples."""
     _warn_if_broadcast("mse_loss", input, target)
+    if weight is None and size_average is None and reduce is None and _may_fuse(input, target, reduction):
+        return fused.squared_distance(input, target, scale=1 / input.numel() if reduction == "mean" else 1.0)
     return _pointwise(ops.square(input - target), weight, legacy_reduction(size_average, reduce, reduction))
 
 
 def quadratic_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
     """The book's quadratic cost C = 1/n Σₓ ½‖a - y‖²: summed over the last dimension, averaged over examples."""
     _check_same_shape("quadratic_loss", input, target)
+    if _may_fuse(input, target, reduction) and input.ndim:
+        examples = input.numel() // input._data.shape[-1]
+        return fused.squared_distance(input, target, scale=0.5 / examples if reduction == "mean" else 0.5)
     return _reduced(0.5 * ops.sum(ops.square(input - target), dim=-1), reduction)
+
+
+def _may_fuse(input: Tensor, target: Tensor, reduction: str) -> bool:
+    """Whether `fused.squared_distance` can serve: two arrays of one shape, one number out."""
+    return input._data.shape == target._data.shape and reduction in ("mean", "sum") and input._data.size > 0
 
 
 def l1_loss(input: Tensor, target: Tensor, size_average: bool | None = None, reduce: bool | None = None,
@@ -138,8 +149,10 @@ def cross_entropy(input: Tensor, target: Tensor, weight: Tensor | None = None, s
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"cross_entropy(): label_smoothing must be between 0 and 1, got {label_smoothing}")
     if input.shape != target.shape:
-        _check_labels(name, input, target, dim, ignore_index)
         log_p = ops.log_softmax(input, dim=dim)
+        if weight is None and not label_smoothing and _is_plain(input, target, ignore_index, reduction):
+            return _plain_label_loss(log_p, target, reduction)
+        _check_labels(name, input, target, dim, ignore_index)
         return _label_loss(log_p, target, weight, ignore_index, reduction, label_smoothing)
     if not target.is_floating_point():
         raise TypeError(f"cross_entropy(): target {describe(target)} has the shape of class probabilities and must be "
@@ -159,15 +172,33 @@ def nll_loss(input: Tensor, target: Tensor, weight: Tensor | None = None, size_a
     _check_tensors("nll_loss", input, target)
     reduction = legacy_reduction(size_average, reduce, reduction)
     dim = _class_dim("nll_loss", input, weight)
+    if weight is None and _is_plain(input, target, ignore_index, reduction):
+        return _plain_label_loss(input, target, reduction)
     _check_labels("nll_loss", input, target, dim, ignore_index)
     return _label_loss(input, target, weight, ignore_index, reduction)
+
+
+def _is_plain(input: Tensor, target: Tensor, ignore_index: int, reduction: str) -> bool:
+    """Whether this is the everyday case, a label below C for each row of an (N, C) input: `fused.nll` then serves."""
+    labels, shape = target._data, input._data.shape
+    return (
+        len(shape) == 2 and labels.shape == shape[:1] and labels.dtype.kind in "iu" and labels.size > 0
+        and ignore_index < 0 and reduction != "none"
+        and np.minimum.reduce(labels) >= 0 and np.maximum.reduce(labels) < shape[1]
+    )
+
+
+def _plain_label_loss(log_p: Tensor, target: Tensor, reduction: str) -> Tensor:
+    if reduction not in ("mean", "sum"):
+        raise ValueError(f"reduction must be 'none', 'mean' or 'sum', got {reduction!r}")
+    return fused.nll(log_p, target, scale=1 / len(target) if reduction == "mean" else 1.0)
 
 
 def _label_loss(log_p: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, reduction: str,
                 label_smoothing: float = 0.0) -> Tensor:
     dim = min(log_p.ndim - 1, 1)
     kept = target != ignore_index
-    labels = ops.where(kept, target, 0)
+    labels = ops.where(kept, target, 0).long()
     weights = kept.to(log_p.dtype) if weight is None else ops.where(kept, weight[labels], 0.0)
     losses = -weights * ops.gather(log_p, dim, labels.unsqueeze(dim)).squeeze(dim)
     if label_smoothing:

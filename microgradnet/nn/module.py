@@ -29,7 +29,7 @@ class Module:
     _hooks: dict[int, hooks.Hook] | None = None
 
     def __init__(self) -> None:
-        self.__dict__.update(training=True, _registered={})
+        self.__dict__.update(training=True, _registered={}, _hooks=None)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """What the module computes; every subclass writes its own."""

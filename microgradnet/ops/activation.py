@@ -8,28 +8,28 @@ import numpy as np
 
 from ..graph import Op
 from . import special
-from .elementwise import erf, exp, tanh, where
+from .elementwise import erf, exp, sign, tanh, where
 from .reduce import sum
 
-# Constants as 0-d arrays of the dtype they meet: NumPy takes twice as long with a Python number.
-_CONSTANTS = {
-    np.dtype(t): tuple(np.array(c, t) for c in (0, 1, top))
-    for t, top in ((np.float16, 11), (np.float32, 88.7), (np.float64, 709.7))
-}
-_OTHERS = (0, 1, 709.7)
+# A constant of float32, the usual dtype, as a 0-d array: NumPy takes twice as long with a Python number.
+_FLOAT32 = np.dtype(np.float32)
+_ZERO, _ONE, _TOP = np.array(0, np.float32), np.array(1, np.float32), np.array(88.7, np.float32)
 
 
 def _sigmoid(x, /):
     # 1 / (1 + e⁻ˣ), the exponent held below overflow: exact in the far left tail, where 1 - 1/(1 + eˣ) would be 0.
-    _, one, top = _CONSTANTS.get(x.dtype, _OTHERS)
-    y = np.exp(np.minimum(-x if x.dtype.kind in "fc" else -x.astype(np.float64), top))
-    y += one
+    if x.dtype is _FLOAT32:
+        y = np.exp(np.minimum(-x, _TOP))
+        y += _ONE
+    else:
+        y = np.exp(np.minimum(-x if x.dtype.kind in "fc" else -x.astype(float), 11 if x.itemsize == 2 else 709.7)) + 1
     return np.reciprocal(y)
 
 
 sigmoid = Op("sigmoid", _sigmoid, lambda g, y, _x: g * (y * (1 - y)), promotes="float",
              doc="1 / (1 + e⁻ˣ), without overflow and relatively exact for large negative x.")
-relu = Op("relu", lambda x, /: np.maximum(x, _CONSTANTS.get(x.dtype, _OTHERS)[0]), lambda g, y, _x: g * (y > 0), doc="max(x, 0); the gradient at 0 is 0.")
+relu = Op("relu", lambda x, /: np.maximum(x, _ZERO if x.dtype is _FLOAT32 else 0), lambda g, y, _x: g * sign(y),
+          doc="max(x, 0); the gradient at 0 is 0.")
 leaky_relu = Op("leaky_relu", lambda x, /, negative_slope=0.01: np.where(x > 0, x, negative_slope * x),
                 lambda g, _y, x, negative_slope=0.01: where(x > 0, g, negative_slope * g),
                 doc="x for x > 0, negative_slope · x elsewhere.")

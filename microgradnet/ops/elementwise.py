@@ -53,7 +53,7 @@ def _divide(a, b, /):
         return np.true_divide(a, b)
 
 
-_div = Op("div", _divide, lambda g, _y, _a, b: g / b, lambda g, y, _a, b: -g * (y / b), numpy=np.true_divide,
+_div = Op("div", _divide, lambda g, _y, _a, b: g / b, lambda g, _y, a, b: -g * (a / b / b), numpy=np.true_divide,
           promotes="float")
 reciprocal = Op("reciprocal", _quiet(np.reciprocal), lambda g, y, _x: -g * (y * y), numpy=np.reciprocal,
                 promotes="float", doc="1 / x")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import numpy as np
@@ -21,40 +22,69 @@ class Slot:
         return f"<{self.n}>"
 
 
-def _filled(index, tensors):
-    if not tensors:
-        return index
-    return tuple(tensors[i.n] if isinstance(i, Slot) else i for i in index)
-
-
 def parse(index: Any) -> tuple[tuple, list[Tensor]]:
-    """An index as written between brackets, parted into metadata and the tensors in it."""
+    """An index as written between brackets, parted into metadata and the tensors in it; lists and arrays count as tensors."""
     tensors: list[Tensor] = []
     parts = []
     for i in index if isinstance(index, tuple) else (index,):
-        if isinstance(i, (list, range)):
-            i = np.asarray([int(k) if isinstance(k, Tensor) else k for k in i] or np.empty(0, np.int64))
-        elif isinstance(i, np.integer):
-            i = int(i)
-        if isinstance(i, Tensor):
-            if i._data.dtype.kind == "f":
-                raise IndexError(f"tensors used as indices must hold whole numbers or booleans, got {describe(i)}; use .long()")
-            i = int(i._data) if i.ndim == 0 and i._data.dtype.kind != "b" else i
-        if isinstance(i, Tensor):
-            tensors.append(i)
-            i = Slot(len(tensors) - 1)
-        elif isinstance(i, slice) and not all(type(k) is int or k is None for k in (i.start, i.stop, i.step)):
-            i = slice(*(None if k is None else int(k) for k in (i.start, i.stop, i.step)))
+        if type(i) is not int and i is not None and i is not Ellipsis:
+            if isinstance(i, slice):
+                if not all(type(k) is int or k is None for k in (i.start, i.stop, i.step)):
+                    i = slice(*(None if k is None else operator.index(k) for k in (i.start, i.stop, i.step)))
+            elif isinstance(i, np.integer):
+                i = int(i)
+            else:
+                tensors.append(_index_tensor(i))
+                i = Slot(len(tensors) - 1)
         parts.append(i)
     return tuple(parts), tensors
 
 
-def _is_basic(index):
-    return all(isinstance(i, (int, slice)) or i is None or i is Ellipsis for i in index)
+def _index_tensor(i):
+    if isinstance(i, (list, range)):
+        i = [k.tolist() if isinstance(k, Tensor) else k for k in i]
+        i = Tensor(np.array(i)) if i else Tensor(np.empty(0, np.int64))
+    elif isinstance(i, (bool, np.bool_, np.ndarray)):
+        i = Tensor(np.array(i))
+    if not isinstance(i, Tensor):
+        raise TypeError(f"an index is a number, slice, None, ..., list, array or tensor, not a {type(i).__name__} {i!r:.40}")
+    if i.dtype.kind == "f" or i.dtype == np.uint8:  # PyTorch takes uint8 for a mask
+        raise IndexError(f"index tensors must hold whole numbers (not uint8) or booleans, got {describe(i)}; use .long() or .bool()")
+    return i
+
+
+def locate(x: np.ndarray, index: tuple, tensors: Any) -> tuple[np.ndarray, tuple]:
+    """(view of x, index in NumPy's sense): where a parsed index points.
+
+    Numbers and slices are applied first, index tensors then to what is left, as in PyTorch. NumPy would count a number
+    among the index arrays, and in `x[0, :, mask]` put the dimension of those in front.
+    """
+    if not tensors:
+        return x, index
+    index = tuple(_number_or_array(tensors[i.n]) if isinstance(i, Slot) else i for i in index)
+    if not any(type(i) is int for i in index) or not any(isinstance(i, np.ndarray) for i in index):
+        return x, index
+    first: list[Any] = []
+    then: list[Any] = []
+    for i in index:
+        if isinstance(i, np.ndarray):
+            first += [slice(None)] * (i.ndim if i.dtype.kind == "b" else 1)
+            then.append(i)
+        else:
+            first.append(i)
+            if type(i) is not int:
+                then.append(i if i is Ellipsis else slice(None))
+    return x[tuple(first)] if Ellipsis in first else x[(*first, ...)], tuple(then)
+
+
+def _number_or_array(tensor):
+    return int(tensor) if tensor.ndim == 0 and tensor.dtype.kind != "b" else np.asarray(tensor)
 
 
 def _read(x, /, *tensors, index):
-    return np.asarray(x)[_filled(index, tensors)]
+    x, index = locate(np.asarray(x), index, tensors)
+    y = x[index]
+    return y if isinstance(y, np.ndarray) else x[(*index, ...)]  # of one element, too, a view
 
 
 def _read_rule(g, _y, _x, *tensors, index):
@@ -63,10 +93,11 @@ def _read_rule(g, _y, _x, *tensors, index):
 
 def _added(g, /, *tensors, shape, index):
     out = np.zeros(shape, g.dtype)
-    if _is_basic(index):
-        out[index] = g
+    part, index = locate(out, index, tensors)
+    if any(isinstance(i, np.ndarray) and i.dtype.kind != "b" for i in index):
+        np.add.at(part, index, g)  # it may name a place more than once: every mention counts
     else:
-        np.add.at(out, _filled(index, tensors), g)  # an index may repeat a place: every mention counts
+        part[index] = g
     return out
 
 
@@ -76,22 +107,23 @@ _add_at = Op("add_at", _added, lambda g, _y, _g, *tensors, shape, index: _read_o
 
 def _written(x, value, /, *tensors, index):
     out = np.array(x)
-    out[_filled(index, tensors)] = value
+    part, index = locate(out, index, tensors)
+    part[index] = value
     return out
 
 
-def _first_wins(g, _y, _x, _value, *tensors, index):
+def _written_rule(g, _y, _x, _value, *tensors, index):
     part = _read_op(g, *tensors, index=index)
     lead = _value.ndim - part.ndim  # a value may have more dimensions than its place, of size 1
     return part.reshape((1,) * lead + part.shape) if lead > 0 else part
 
 
 setitem_op = Op("setitem", _written,
-                lambda g, _y, _x, _value, *tensors, index: setitem_op(g, 0.0, *tensors, index=index), _first_wins)
+                lambda g, _y, _x, _value, *tensors, index: setitem_op(g, 0.0, *tensors, index=index), _written_rule)
 
 
 def getitem(input: Tensor, index: Any) -> Tensor:
-    """input[index]: ints, slices, `...`, None, lists, boolean masks and index tensors, as in NumPy."""
+    """input[index]: ints, slices, `...`, None, lists, boolean masks and index tensors, in PyTorch's sense."""
     parts, tensors = parse(index)
     return _read_op(input, *tensors, index=parts)
 
@@ -142,9 +174,9 @@ def _scattered(x, index, source, /, dim):
 
 
 def _embedded(g, index, _source, dim):
-    """The gradient for the part of `source` that was used, zeros for the rest."""
+    """The gradient for the part of `source` that was used, zeros for the rest; a number is used everywhere."""
     used = gather_op(g, index, dim=dim)
-    if used.shape == _source.shape:
+    if used.shape == _source.shape or not _source.shape:
         return used
     return _add_at(used, shape=_source.shape, index=tuple(slice(n) for n in used.shape))
 

@@ -27,8 +27,9 @@ def write(op: Op, x: Tensor, *operands: Any, **params: Any) -> Tensor:
         raise graph.ShapeError(f"{op.name}_: the result has shape {tuple(result.shape)}, which x {describe(x)} cannot hold in place")
     if result.dtype != x.dtype and not np.can_cast(result.dtype, x.dtype, "same_kind"):
         raise RuntimeError(f"{op.name}_: a result of dtype {result.dtype} cannot be stored in {describe(x)}")
-    if tracked and op.reads(1):
-        result.node.args = [np.array(old._data), *result.node.args[1:]]  # its rule reads what is now overwritten
+    if tracked and op.reads(1, result.node.needs):
+        old._data = np.array(old._data)  # its rule reads what is now overwritten
+        result.node.args = [old._data, *result.node.args[1:]]
     x.array[...] = result._data
     graph.stamp(x.array)
     if tracked:
@@ -42,6 +43,11 @@ def write(op: Op, x: Tensor, *operands: Any, **params: Any) -> Tensor:
 
 def _tracked(name: str, x: Tensor, operands: tuple) -> bool:
     """Whether a write into x is recorded; an error where it may not happen."""
+    if not x.array.flags.writeable:
+        raise RuntimeError(
+            f"{name}_: {describe(x)} cannot be written: its elements share places in memory, as after expand(), or the array "
+            "it was made from is read-only; clone() it first"
+        )
     if not graph.is_grad_enabled():
         return False
     base = x if x._base is None else x._base
@@ -173,7 +179,8 @@ def setitem(self: Tensor, where: Any, value: Any) -> None:
         return
     raw = value._data if isinstance(value, Tensor) else value
     try:
-        self.array[index._filled(parts, [t._data for t in tensors])] = raw
+        part, place = index.locate(self.array, parts, [t._data for t in tensors])
+        part[place] = raw
     except (ValueError, IndexError, TypeError) as error:
         raise index.setitem_op.error(error, (self, value, *tensors), {"index": parts}) from error
     graph.stamp(self.array)

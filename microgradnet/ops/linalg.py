@@ -41,13 +41,21 @@ matmul = Op("matmul", _matmul, _matmul_rule_a, _matmul_rule_b, numpy=np.matmul,
             doc="The matrix product; vectors and leading batch dimensions as in NumPy.")
 
 
+def _times(a, b):
+    """a @ b for a matrix b; on arrays by `dot`, which for small ones takes half the time."""
+    return a.dot(b) if type(a) is np.ndarray else a @ b
+
+
 def _linear(x, weight, bias, /):
     if x.dtype is not weight.dtype and x.dtype != weight.dtype:
-        raise TypeError(f"input and weight must have one dtype, got {x.dtype} and {weight.dtype}; convert one with .to()")
+        raise TypeError(f"input and weight must have one dtype, got {x.dtype} and {weight.dtype}; convert one by .to()")
     if not x.ndim or x.shape[-1] != weight.shape[-1]:
         raise ValueError(f"the last dimension of the input {x.shape} must equal the last of the weight {weight.shape}, "
                          "which is (out_features, in_features); an example is a row")
-    y = np.dot(x, weight.T)
+    if bias is not None and x.ndim == 2 and len(x) <= 64 and x.shape[1] >= 256:
+        # A few long rows: BLAS is a quarter faster on w xᵀ, and adding the bias turns the result round.
+        return np.add(weight.dot(x.T).T, bias, order="C")
+    y = x.dot(weight.T)
     if bias is not None:
         y += bias
     return y
@@ -61,8 +69,8 @@ def _rows(x):
 # BP4: the gradient of a weight is the activation that came in times the error that goes out, summed over the batch.
 # BP3: the gradient of a bias is the error; the traversal sums it over the batch.
 linear = Op("linear", _linear,
-            lambda g, _y, _x, weight, _b: g @ weight,
-            lambda g, _y, x, _weight, _b: _rows(g).T @ _rows(x),
+            lambda g, _y, _x, weight, _b: _times(g, weight),
+            lambda g, _y, x, _weight, _b: _times(_rows(g).T, _rows(x)),
             lambda g, _y, _x, _weight, _b: g,
             doc="x wᵀ + b for x of shape (…, in), w of shape (out, in), and b of shape (out,) or None.")
 

@@ -112,11 +112,10 @@ class Optimizer:
                 loss = closure()
         updated = False
         for group in self.param_groups:
-            ready = [(p, p.array, p._grad.array) for p in group["params"] if p._grad is not None]
+            ready = [(p, p.array, p._grad._data) for p in group["params"] if p._grad is not None]
             if ready:
                 self._update(ready, group)
-                for _, array, _ in ready:
-                    stamp(array)
+                stamp(*[array for _, array, _ in ready])
                 updated = True
         self._stepped = True
         if not (updated or self._warned):
@@ -170,6 +169,9 @@ class Optimizer:
 
         All of it is copied, and floating state cast to the dtype of its parameter.
         """
+        if not {"state", "param_groups"} <= state_dict.keys():
+            raise ValueError("load_state_dict(): the state_dict() of an optimizer has 'state' and 'param_groups', "
+                             f"this one has the keys {list(state_dict)}")
         saved = state_dict["param_groups"]
         sizes, own = [len(g["params"]) for g in saved], [len(g["params"]) for g in self.param_groups]
         if sizes != own:
@@ -203,8 +205,9 @@ def _copied(value: Any, param: Tensor | None) -> Any:
     """A copy of a piece of state, in the dtype of its parameter if both are floating."""
     if not isinstance(value, Tensor):
         return copy.deepcopy(value)
-    casts = param is not None and param.is_floating_point() and value.is_floating_point()
-    return Tensor(value.array.astype(param.dtype if casts else value.dtype))
+    if param is not None and param.is_floating_point() and value.is_floating_point():
+        return Tensor(value.array.astype(param.dtype))
+    return Tensor(value.array.copy())
 
 
 # --- for the formulas -----------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..graph import SMALL
 from .optimizer import Group, Optimizer, Ready, check_options, kept, loss_gradient
 
 
@@ -42,10 +43,9 @@ class SGD(Optimizer):
             if p.dtype is not dtype:  # as a 0-d array, because NumPy is slower with Python's numbers
                 dtype = p.dtype
                 factor = np.array(rate, dtype)
-            s, _ = self._scratch[p.shape, dtype]
             if weight_decay:
                 p *= 1 - lr * weight_decay
-            p -= np.multiply(g, factor, out=s)
+            p -= g * factor if p.size < SMALL else np.multiply(g, factor, out=self._scratch[p.shape, dtype][0])
 
     def _update_with_momentum(self, ready: Ready, group: Group) -> None:
         lr, momentum, weight_decay = float(group["lr"]), group["momentum"], group["weight_decay"]

@@ -22,6 +22,8 @@ STYLES = {
 }
 CLUSTER_FILLS = ("#f5f7fa", "#ffffff")  # by depth, in turn
 
+MANY = 100  # boxes; from there on Graphviz is told not to look for the very best layout, which would take minutes
+
 
 def to_dot(picture: Picture, name: str, direction: str) -> Any:
     """A picture as a graphviz.Digraph."""
@@ -29,6 +31,8 @@ def to_dot(picture: Picture, name: str, direction: str) -> Any:
 
     dot = Digraph(labels.quoted([name]))
     dot.attr("graph", **{"class": "microgradnet"}, ordering="in", rankdir=direction, nodesep="0.25", ranksep="0.35", fontname=FONT, fontsize="10", fontcolor=SOFT)
+    if len(picture.boxes) > MANY:
+        dot.attr("graph", nslimit="1", nslimit1="1", mclimit="0.1")
     dot.attr("node", fontname=FONT, fontsize="11", fontcolor=INK, height="0.3", margin="0.14,0.07")
     dot.attr("edge", color=LINE, arrowsize="0.6", fontname=FONT, fontsize="9", fontcolor=SOFT)
     _write(dot, picture.frame, (), direction in ("TB", "BT"))
@@ -44,12 +48,12 @@ def to_dot(picture: Picture, name: str, direction: str) -> Any:
 
 def _write(dot: Any, frame: Frame, path: tuple[int, ...], pad: bool) -> None:
     """The boxes in a frame, and the frames in it as clusters, each named by its place."""
-    for i, part in enumerate(sorted(reversed(frame.parts), key=lambda part: isinstance(part, Frame) or part.kind != 'input')):
+    for i, part in enumerate(frame.parts):
         if not isinstance(part, Frame):
             dot.node(part.id, labels.quoted(part.lines), **STYLES[part.kind])
             continue
         # An arrow from above comes in at the middle of the frame: the blanks keep the name to the right of it.
-        name = " " * (2 * len(part.name)) + part.name if pad else part.name
+        name = " " * ((5 * len(part.name) // 2)) + part.name if pad else part.name
         inner = (*path, i)
         with dot.subgraph(name="cluster_" + "_".join(map(str, inner))) as cluster:
             cluster.attr(label=labels.quoted([name]), labeljust="r", style="filled,rounded", color=PALE,

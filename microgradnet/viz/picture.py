@@ -15,12 +15,15 @@ from . import labels
 from .frames import Call, calls, framed
 from .names import Names
 
+MOST_USES = 16  # of one box for a leaf; then it is drawn again, for arrows across the whole picture take minutes to lay out
+
 
 class Box:
     """A node of the picture: its kind, its lines of text, and the calls of modules it stands in, outermost first."""
 
     def __init__(self, id: str, kind: str, lines: list[str], within: Sequence[Call]) -> None:
         self.id, self.kind, self.lines, self.within = id, kind, lines, within
+        self.uses = 0
 
 
 class Arrow:
@@ -93,18 +96,19 @@ class Picture:
         if not isinstance(source, Tensor):
             return self._box("constant", [labels.constant(source)], within)
         box = self._known.get(id(source))
-        if box is None:
-            box = self._known[id(source)] = self._leaf(source, within)
+        if box is None or box.uses == MOST_USES:
+            box = self._known[id(source)] = self._leaf(source, within, again=box is not None)
+        box.uses += 1
         # Where several calls share it, it stands in the innermost one around them all.
         box.within = [ours for ours, theirs in zip(box.within, within) if ours is theirs]
         return box
 
-    def _leaf(self, tensor: Tensor, within: Sequence[Call]) -> Box:
+    def _leaf(self, tensor: Tensor, within: Sequence[Call], again: bool) -> Box:
         kind = "parameter" if tensor._requires_grad or isinstance(tensor, Parameter) else "input"
         name = self.names.of(tensor)
         if kind == "input" and not name and tensor.ndim == 0:
             return self._box("constant", [labels.constant(tensor.array)], within)
-        lines = [labels.shorten(name or kind), *self._facts(tensor)]
+        lines = [labels.shorten(name or kind) + " (again)" * again, *self._facts(tensor)]
         return self._box(kind, lines, within if self.names.belongs_to_a_module(tensor) else [])
 
     def _rest(self) -> Box:

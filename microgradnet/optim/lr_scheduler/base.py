@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from ..optimizer import Optimizer
@@ -91,7 +91,7 @@ def checked(optimizer: Any, scheduler: LRScheduler) -> Optimizer:
     return optimizer
 
 
-def per_group(name: str, value: float | Sequence[float], optimizer: Optimizer) -> list[float]:
+def per_group(name: str, value: Any, optimizer: Optimizer) -> list[Any]:
     """A value for each group, from a list of them or from one for all."""
     count = len(optimizer.param_groups)
     values = list(value) if isinstance(value, (list, tuple)) else [value] * count

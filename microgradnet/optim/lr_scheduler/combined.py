@@ -94,6 +94,7 @@ class ChainedScheduler(_Composite):
 
 
 def _undo_step(scheduler: LRScheduler) -> None:
+    """Set a schedule, or all that it is composed of, back by an epoch."""
     if isinstance(scheduler, _Composite):
         for inner in scheduler._schedulers:
             _undo_step(inner)

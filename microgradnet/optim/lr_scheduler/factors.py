@@ -64,7 +64,7 @@ class ConstantLR(_FactorLR):
 
     def __init__(self, optimizer: Optimizer, factor: float = 1.0 / 3, total_iters: int = 5, last_epoch: int = -1,
                  verbose: Any = None) -> None:
-        _check_fraction("ConstantLR", "factor", factor)
+        _check_factor("ConstantLR", "factor", factor)
         self.factor, self.total_iters = factor, total_iters
         super().__init__(optimizer, last_epoch)
 
@@ -82,10 +82,9 @@ class LinearLR(_FactorLR):
 
     def __init__(self, optimizer: Optimizer, start_factor: float = 1.0 / 3, end_factor: float = 1.0,
                  total_iters: int = 5, last_epoch: int = -1, verbose: Any = None) -> None:
-        if start_factor == 0:
-            raise ValueError("LinearLR(): start_factor must be above 0: no factor leads away from a learning rate of 0")
-        _check_fraction("LinearLR", "start_factor", start_factor)
-        _check_fraction("LinearLR", "end_factor", end_factor)
+        _check_factor("LinearLR", "start_factor", start_factor)
+        if not 0 <= end_factor <= 1:
+            raise ValueError(f"LinearLR(): end_factor must lie between 0 and 1, got {end_factor}")
         self.start_factor, self.end_factor, self.total_iters = start_factor, end_factor, total_iters
         super().__init__(optimizer, last_epoch)
 
@@ -134,9 +133,10 @@ class PolynomialLR(_FactorLR):
         return (1.0 - min(self.total_iters, self.last_epoch) / self.total_iters) ** self.power
 
 
-def _check_fraction(scheduler: str, name: str, value: float) -> None:
-    if not 0 <= value <= 1:
-        raise ValueError(f"{scheduler}(): {name} must lie between 0 and 1, got {value}")
+def _check_factor(scheduler: str, name: str, value: float) -> None:
+    if not 0 < value <= 1:
+        raise ValueError(f"{scheduler}(): {name} must be above 0, from where no factor leads back, and at most 1, "
+                         f"got {value}")
 
 
 class _FunctionLR(LRScheduler):

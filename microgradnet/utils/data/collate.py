@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ...tensor import Tensor, describe
+from ...tensor import Tensor
 
 
 def default_collate(batch: Sequence[Any]) -> Any:
@@ -21,7 +21,7 @@ def default_collate(batch: Sequence[Any]) -> Any:
         return _stacked(batch)
     if isinstance(first, (np.ndarray, np.generic)) and first.dtype.kind in "fiub":
         return _stacked([Tensor(np.asarray(x)) for x in batch])
-    if isinstance(first, (bool, int, float)) and not isinstance(first, np.generic):
+    if isinstance(first, (int, float)):
         return Tensor(np.array(batch))
     if isinstance(first, (str, bytes)):
         return batch
@@ -29,11 +29,11 @@ def default_collate(batch: Sequence[Any]) -> Any:
         return _mapping(first, {key: default_collate([x[key] for x in batch]) for key in first})
     if isinstance(first, Sequence):
         if any(len(x) != len(first) for x in batch):
-            raise RuntimeError(f"default_collate(): each {type(first).__name__} of a batch must have the same length, got "
-                               f"{sorted({len(x) for x in batch})}; pass a collate_fn that pads them")
+            raise RuntimeError(f"default_collate(): each {type(first).__name__} of a batch must have the same length, "
+                               f"got {sorted({len(x) for x in batch})}; pass a collate_fn that pads them")
         return _sequence(first, [default_collate(column) for column in zip(*batch)])
-    raise TypeError("default_collate(): a batch must contain tensors, arrays, numbers, strings, dicts, tuples or lists; "
-                    f"found {_kind(first)}; convert it in the dataset, or pass a collate_fn")
+    raise TypeError("default_collate(): a batch must contain tensors, arrays, numbers, strings, dicts, tuples or "
+                    f"lists; found {_kind(first)}; convert it in the dataset, or pass a collate_fn")
 
 
 def default_convert(data: Any) -> Any:

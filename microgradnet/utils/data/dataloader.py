@@ -8,8 +8,8 @@ from typing import Any, Generic, TypeVar
 
 from ...random import Generator
 from .collate import default_collate, default_convert
-from .dataset import Dataset, IterableDataset, batch_getter
-from .sampler import BatchSampler, RandomSampler, Sampler, SequentialSampler, check_positive, index_batches
+from .dataset import IterableDataset, as_list, batch_getter
+from .sampler import BatchSampler, RandomSampler, SequentialSampler, check_positive, index_batches
 
 T = TypeVar("T", covariant=True)
 
@@ -27,34 +27,23 @@ class DataLoader(Generic[T]):
 
     _complete = False
 
-    def __init__(self, dataset: Dataset, batch_size: int | None = 1, shuffle: bool | None = None,
-                 sampler: Sampler | Iterable | None = None, batch_sampler: Sampler | Iterable | None = None,
-                 num_workers: int = 0, collate_fn: Callable[[Any], Any] | None = None, pin_memory: bool = False,
-                 drop_last: bool = False, timeout: float = 0, worker_init_fn: Callable[[int], None] | None = None,
-                 multiprocessing_context: Any = None, generator: Generator | None = None, *,
-                 prefetch_factor: int | None = None, persistent_workers: bool = False, pin_memory_device: str = "",
-                 in_order: bool = True) -> None:
-        iterable = isinstance(dataset, IterableDataset)
+    def __init__(self, dataset: Any, batch_size: int | None = 1, shuffle: bool | None = None, sampler: Any = None,
+                 batch_sampler: Any = None, num_workers: int = 0, collate_fn: Callable[[Any], Any] | None = None,
+                 pin_memory: bool = False, drop_last: bool = False, timeout: float = 0,
+                 worker_init_fn: Callable[[int], None] | None = None, multiprocessing_context: Any = None,
+                 generator: Generator | None = None, *, prefetch_factor: int | None = None,
+                 persistent_workers: bool = False, pin_memory_device: str = "", in_order: bool = True) -> None:
         if num_workers < 0:
             raise ValueError(f"DataLoader(): num_workers must be at least 0, got {num_workers}")
-        if iterable and (shuffle or sampler is not None or batch_sampler is not None):
-            raise ValueError("DataLoader(): an IterableDataset has an order of its own; leave out shuffle, sampler and "
-                             "batch_sampler")
-        if sampler is not None and shuffle:
-            raise ValueError("DataLoader(): sampler and shuffle exclude each other")
+        iterable = isinstance(dataset, IterableDataset)
+        _check_exclusions(iterable, batch_size, shuffle, sampler, batch_sampler, drop_last)
         if batch_sampler is not None:
-            if batch_size != 1 or shuffle or sampler is not None or drop_last:
-                raise ValueError("DataLoader(): batch_sampler excludes batch_size, shuffle, sampler and drop_last")
             batch_size = None
-        elif batch_size is None:
-            if drop_last:
-                raise ValueError("DataLoader(): batch_size=None gives single examples, of which drop_last has none to drop")
-        else:
-            check_positive("DataLoader", "batch_size", batch_size)
-        if sampler is None and not iterable:
-            sampler = RandomSampler(dataset, generator=generator) if shuffle else SequentialSampler(dataset)
-        if batch_size is not None and not iterable:
-            batch_sampler = BatchSampler(sampler, batch_size, drop_last)
+        if not iterable:
+            if sampler is None:
+                sampler = RandomSampler(dataset, generator=generator) if shuffle else SequentialSampler(dataset)
+            if batch_size is not None:
+                batch_sampler = BatchSampler(sampler, batch_size, drop_last)
         self.dataset, self.batch_size, self.drop_last = dataset, batch_size, drop_last
         self.sampler, self.batch_sampler, self.generator = sampler, batch_sampler, generator
         batched = batch_size is not None or batch_sampler is not None
@@ -81,7 +70,7 @@ class DataLoader(Generic[T]):
 
     def _one_by_one(self, batches: Iterable[Any]) -> Iterator[Any]:
         for indices in batches:
-            yield self.collate_fn([self.dataset[i] for i in _python_ints(indices)])
+            yield self.collate_fn([self.dataset[i] for i in as_list(indices)])
 
     def _at_once(self, batches: Iterable[Any], get: Callable[[Any], Any]) -> Iterator[Any]:
         for indices in batches:
@@ -104,15 +93,26 @@ class DataLoader(Generic[T]):
     def __len__(self) -> int:
         if not isinstance(self.dataset, IterableDataset):
             return len(self.sampler if self.batch_sampler is None else self.batch_sampler)
-        size = len(self.dataset)
+        size = len(self.dataset)  # type: ignore[arg-type]
         if self.batch_size is None:
             return size
         return size // self.batch_size if self.drop_last else -(-size // self.batch_size)
 
 
-def _python_ints(indices: Any) -> Any:
-    """Indices as a dataset written for lists and dicts wants them."""
-    return indices.tolist() if hasattr(indices, "tolist") else indices
+def _check_exclusions(iterable: bool, batch_size: Any, shuffle: Any, sampler: Any, batch_sampler: Any,
+                      drop_last: Any) -> None:
+    """Options of a DataLoader that contradict each other."""
+    if iterable and (shuffle or sampler is not None or batch_sampler is not None):
+        raise ValueError("DataLoader(): an IterableDataset has an order of its own; leave out shuffle, sampler and "
+                         "batch_sampler")
+    if sampler is not None and shuffle:
+        raise ValueError("DataLoader(): sampler and shuffle exclude each other")
+    if batch_sampler is not None and (batch_size != 1 or shuffle or sampler is not None or drop_last):
+        raise ValueError("DataLoader(): batch_sampler excludes batch_size, shuffle, sampler and drop_last")
+    if batch_size is None and drop_last:
+        raise ValueError("DataLoader(): batch_size=None gives single examples, and drop_last drops batches")
+    if batch_size is not None:
+        check_positive("DataLoader", "batch_size", batch_size)
 
 
 def get_worker_info() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import accumulate
 from typing import Any, Generic, TypeVar
 
@@ -93,7 +93,7 @@ class Subset(Dataset[T]):
 class ConcatDataset(Dataset[T]):
     """The examples of several datasets, one dataset after the other."""
 
-    def __init__(self, datasets: Iterable[Dataset[T]]) -> None:
+    def __init__(self, datasets: Iterable[Any]) -> None:
         self.datasets = list(datasets)
         if not self.datasets:
             raise ValueError("ConcatDataset() needs at least one dataset")
@@ -113,14 +113,14 @@ class ConcatDataset(Dataset[T]):
         return self.cumulative_sizes[-1]
 
 
-def random_split(dataset: Dataset[T], lengths: Sequence[float], generator: Generator | None = None) -> list[Subset[T]]:
+def random_split(dataset: Any, lengths: Sequence[float], generator: Generator | None = None) -> list[Subset]:
     """Subsets without overlap, drawn at random: `lengths` are numbers of examples, or fractions that add up to 1."""
     size = len(dataset)
     if math.isclose(sum(lengths), 1) and sum(lengths) <= 1:
         lengths = _whole(size, lengths)
     if sum(lengths) != size or any(length < 0 or length != int(length) for length in lengths):
-        raise ValueError(f"random_split(): lengths {list(lengths)} must be whole numbers that add up to the {size} examples "
-                         "of the dataset, or fractions that add up to 1")
+        raise ValueError(f"random_split(): lengths {list(lengths)} must be whole numbers that add up to the {size} "
+                         "examples of the dataset, or fractions that add up to 1")
     order = numpy_generator(generator).permutation(size).tolist()
     ends = accumulate(int(length) for length in lengths)
     return [Subset(dataset, order[end - int(length) : end]) for end, length in zip(ends, lengths)]
@@ -139,23 +139,30 @@ def _whole(size: int, fractions: Sequence[float]) -> list[int]:
     return lengths
 
 
-def batch_getter(dataset: Any) -> Any:
-    """A function from an array of indices to the batch, or the list of examples, if the dataset has one; else None.
+# --- whole batches --------------------------------------------------------------------------------------------------
 
-    One that a subclass inherits counts only if it inherits `__getitem__` as well: they would differ.
+Getter = Callable[[Any], Any]  # from indices to the batch of these examples, or to the list of them
+
+
+def batch_getter(dataset: Any) -> Getter | None:
+    """What makes whole batches of the dataset, if it can.
+
+    A `__getitems__` that a subclass inherits counts only if `__getitem__` is inherited as well: they would differ.
     """
     if type(dataset) is Subset:
         return _subset_getter(dataset)
     for cls in type(dataset).__mro__:
-        if "__getitems__" in vars(cls):
+        if cls is TensorDataset:
             return dataset.__getitems__
+        if "__getitems__" in vars(cls):
+            return lambda indices: dataset.__getitems__(as_list(indices))
         if "__getitem__" in vars(cls):
             return None
     return None
 
 
-def _subset_getter(subset: Any) -> Any:
-    """For a subset of a subset of …: the indices into the innermost dataset are worked out once."""
+def _subset_getter(subset: Any) -> Getter | None:
+    """For a subset of a subset of …: the indices into the innermost dataset are worked out once per pass."""
     chain = []
     while type(subset) is Subset:
         chain.append(subset.indices)
@@ -167,3 +174,8 @@ def _subset_getter(subset: Any) -> Any:
     while chain:
         positions = positions[np.asarray(chain.pop(), dtype=np.intp)]
     return lambda indices: get(positions[indices])
+
+
+def as_list(indices: Any) -> Any:
+    """Indices as Python's ints, which datasets written for lists and dicts expect."""
+    return indices.tolist() if isinstance(indices, np.ndarray) else indices

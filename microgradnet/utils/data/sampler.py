@@ -15,7 +15,10 @@ T = TypeVar("T", covariant=True)
 
 
 class Sampler(Generic[T]):
-    """Indices of examples, or lists of them, one after the other: a subclass gives `__iter__`, and `__len__` if known."""
+    """Indices of examples, or lists of them, one by one: a subclass gives `__iter__`, and `__len__` if it can."""
+
+    def __init__(self, data_source: Any = None) -> None:
+        pass
 
     def __iter__(self) -> Iterator[T]:
         raise NotImplementedError(f"{type(self).__name__} does not define __iter__()")
