@@ -38,7 +38,7 @@ _SUBMODULES = {"autograd", "backprop", "cli", "datasets", "nn", "ops", "optim", 
 _LAZY = {
     "draw": "viz", "save": "serialization", "load": "serialization", "save_checkpoint": "serialization",
     "load_checkpoint": "serialization", "CheckpointError": "serialization", "set_printoptions": "printing",
-    "get_printoptions": "printing", "compare": "backprop.compare",
+    "get_printoptions": "printing", "compare": "backprop.comparison",
 }  # fmt: skip
 
 

@@ -32,16 +32,22 @@ _new = object.__new__
 
 
 class Mode:
-    """Whether operations are recorded: `grad` for those that need it, `everything` for all (capture)."""
+    """Whether operations are recorded: `grad` for those that need it, `everything` for all (capture).
 
-    __slots__ = ("grad", "inference", "everything")
+    on, off: the modes that enable_grad and no_grad lead to from here. Inference mode stays, and capture goes on.
+    """
+
+    __slots__ = ("grad", "inference", "everything", "on", "off")
 
     def __init__(self, grad: bool, inference: bool = False, everything: bool = False) -> None:
         self.grad, self.inference, self.everything = grad, inference, everything
+        self.on = self.off = self
 
 
-_GRAD, _NO_GRAD = Mode(True), Mode(False)
-_INFERENCE, _CAPTURE = Mode(False, inference=True), Mode(True, everything=True)
+_GRAD, _NO_GRAD, _INFERENCE = Mode(True), Mode(False), Mode(False, inference=True)
+_CAPTURE, _CAPTURE_NO_GRAD = Mode(True, everything=True), Mode(False, everything=True)
+_GRAD.off, _NO_GRAD.on = _NO_GRAD, _GRAD
+_CAPTURE.off, _CAPTURE_NO_GRAD.on = _CAPTURE_NO_GRAD, _CAPTURE
 _mode: contextvars.ContextVar[Mode] = contextvars.ContextVar("microgradnet.mode", default=_GRAD)
 
 
@@ -62,8 +68,12 @@ class _Recording:
         return self if function is None else self(function)  # @no_grad without parentheses
 
     def __enter__(self) -> None:
-        self._outer.append(_mode.get())
-        _mode.set(self.mode)
+        outer = _mode.get()
+        self._outer.append(outer)
+        _mode.set(self._inside(outer))
+
+    def _inside(self, outer: Mode) -> Mode:
+        return self.mode
 
     def __exit__(self, *exc: object) -> None:
         _mode.set(self._outer.pop())
@@ -87,7 +97,8 @@ class _Recording:
                             sent = yield value
                             resume = lambda sent=sent: steps.send(sent)  # noqa: E731
                         except GeneratorExit:
-                            steps.close()
+                            with type(self).like(self):
+                                steps.close()
                             raise
                         except BaseException as error:
                             resume = lambda error=error: steps.throw(error)  # noqa: E731
@@ -95,6 +106,15 @@ class _Recording:
                     return stop.value
 
             return generator
+
+        if inspect.iscoroutinefunction(function):
+
+            @functools.wraps(function)
+            async def coroutine(*args: Any, **kwargs: Any) -> Any:
+                with type(self).like(self):
+                    return await function(*args, **kwargs)
+
+            return coroutine
 
         @functools.wraps(function)
         def wrapped(*args: Any, **kwargs: Any) -> Any:
@@ -114,13 +134,15 @@ class _Recording:
 class no_grad(_Recording):
     """Record nothing: results do not require gradients."""
 
-    mode = _NO_GRAD
+    def _inside(self, outer: Mode) -> Mode:
+        return outer.off
 
 
 class enable_grad(_Recording):
     """Record again, inside `no_grad`."""
 
-    mode = _GRAD
+    def _inside(self, outer: Mode) -> Mode:
+        return outer.on
 
 
 class inference_mode(_Recording):
@@ -142,13 +164,15 @@ class set_grad_enabled(_Recording):
 
     def __new__(cls, mode: bool) -> Any:
         self = super().__new__(cls)
-        self.mode = _GRAD if mode else _NO_GRAD
         self._before = _mode.get()
+        self.mode = self._before.on if mode else self._before.off
+        self.enabled = bool(mode)
         _mode.set(self.mode)
         return self
 
     def __enter__(self) -> None:
         self._outer.append(self._before)
+        _mode.set(self.mode)
 
     def __call__(self, function: Callable) -> Callable:
         _mode.set(self._before)  # as a decorator it acts inside the function only
@@ -156,7 +180,7 @@ class set_grad_enabled(_Recording):
 
     @classmethod
     def like(cls, other: _Recording) -> _Recording:
-        return enable_grad() if other.mode.grad else no_grad()
+        return enable_grad() if other.enabled else no_grad()
 
 
 class capture(_Recording):
@@ -182,8 +206,12 @@ last_write = 0  # the latest of them: a backward pass over younger nodes has not
 
 
 def owner(array: np.ndarray) -> Any:
-    """The object that owns an array's memory. Versions belong to memory, so that every view of it shares them."""
-    return array if array.base is None else array.base
+    """The array that owns an array's memory. Versions belong to memory, so that every view of it shares them.
+
+    Memory of a foreign kind (a file's, a buffer's) belongs to the first array on it.
+    """
+    base = array.base
+    return base if type(base) is np.ndarray else array
 
 
 def stamp(*arrays: np.ndarray) -> None:
@@ -191,13 +219,10 @@ def stamp(*arrays: np.ndarray) -> None:
     global last_write
     last_write = now = clock()
     for array in arrays:
-        memory = array if array.base is None else array.base
+        memory = owner(array)
         key = id(memory)
         if key not in _written:
-            try:
-                weakref.finalize(memory, _written.pop, key, None).atexit = False
-            except TypeError:
-                pass  # memory of a foreign kind; its entry stays: what later has its id is younger than the stamp
+            weakref.finalize(memory, _written.pop, key, None).atexit = False
         _written[key] = now
 
 
@@ -221,7 +246,7 @@ class Spec:
     size = property(lambda self: int(np.prod(self.shape)))
 
     def __repr__(self) -> str:
-        return f"Spec({self.dtype}{list(self.shape)})"
+        return f"{tuple(self.shape)} {self.dtype}"
 
 
 class Node:
@@ -251,7 +276,9 @@ class Node:
 
     def name(self) -> str:
         """PyTorch's name for it: 'MulBackward0'."""
-        return "".join(part.title() for part in self.op.name.split("_")) + "Backward0"
+        if self.op is ITEM:
+            return self.inputs[0].name()
+        return "".join(part[:1].upper() + part[1:] for part in self.op.name.split("_")) + "Backward0"
 
     @property
     def next_functions(self) -> tuple:
@@ -325,7 +352,7 @@ class AccumulateGrad:
 def _spec(value: Any) -> Any:
     if isinstance(value, tuple):
         return tuple(_spec(part) for part in value)
-    return Spec(value) if isinstance(value, np.ndarray) else value
+    return Spec(value) if isinstance(value, (np.ndarray, Tensor)) else value
 
 
 def _named_as_read(rule: Callable, first: int, position: int) -> bool:
@@ -351,6 +378,8 @@ class Op:
     promotes: mixed dtypes follow PyTorch's promotion; "float": whole numbers become the default float dtype first.
     view: the result may share its first argument's memory.
     """
+
+    takes_parts = False  # whether `joint` takes the gradients of several outputs as `Parts`, without zeros for unused ones
 
     def __init__(self, name: str, forward: Callable, *rules: Callable | None, joint: Callable | None = None,
                  numpy: Callable | None = None, promotes: bool | str = False, view: bool = False,
@@ -486,7 +515,7 @@ class Op:
             return values, y
         cast = [v.astype(dtype) if isinstance(v, (np.ndarray, np.generic)) else v for v in values]
         y = self.forward(*cast, **params)
-        return cast, y if y.dtype in (dtype, np.bool_) else y.astype(dtype)
+        return values, y if y.dtype in (dtype, np.bool_) else y.astype(dtype)
 
     def error(self, error: Exception, args: tuple, params: dict) -> Exception:
         """What a failing forward says: the operation, every operand, and what NumPy found."""

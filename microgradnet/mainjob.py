@@ -301,7 +301,7 @@ def write_history(history: list[Epoch], out: Path) -> list[str]:
 
 def show_results(trainer: Trainer, settings: Settings, out: Path, files: list[str]) -> None:
     """Print the accuracy, the comparison with the closed form, and what to try next; draw the graph."""
-    from .backprop.compare import compare
+    from .backprop import compare
 
     last, best = trainer.history[-1], trainer.best
     print(f"\nTest accuracy: {last.test_accuracy:.2%} after {last.epoch} epochs, at best {best.test_accuracy:.2%} "

@@ -5,6 +5,7 @@ The operators and the methods that are operations come from the table; `microgra
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -137,7 +138,7 @@ class Tensor:
     @property
     def is_leaf(self) -> bool:
         """Whether nothing recorded made it."""
-        return not self._requires_grad or self.node is None
+        return not self.requires_grad or self.node is None
 
     def is_inference(self) -> bool:
         """Whether it was made in `inference_mode`."""
@@ -175,6 +176,8 @@ class Tensor:
             )
         if requires_grad and self._inference:
             raise RuntimeError("requires_grad cannot be set on a tensor made in inference_mode; clone() it outside")
+        if requires_grad and not self._requires_grad:
+            self.node = None  # a captured result becomes a leaf
         self._requires_grad = bool(requires_grad)
         return self
 
@@ -194,6 +197,8 @@ class Tensor:
         if value is not None:
             if not isinstance(value, Tensor):
                 raise TypeError(f"grad must be a Tensor or None, got {type(value).__name__}")
+            if value is self:
+                raise RuntimeError("a tensor cannot be its own grad")
             if value.shape != self.shape or value.dtype != self.dtype:
                 raise RuntimeError(f"grad {describe(value)} does not fit its tensor {describe(self)}")
         self._grad = value
@@ -230,14 +235,16 @@ class Tensor:
 
     @property
     def data(self) -> Tensor:
-        """The same memory without history; writing through it is not seen by backward's version check."""
+        """The same memory without history, as `detach()` gives it."""
         return Tensor(self.array)
 
     @data.setter
     def data(self, value: Tensor) -> None:
         if not isinstance(value, Tensor):
             raise TypeError(f"data must be a Tensor, got {type(value).__name__}")
-        self._data = value.array
+        if self.requires_grad and not value.is_floating_point():
+            raise RuntimeError(f"data of a tensor that requires grad must be of floating dtype, got {describe(value)}")
+        self._data, self._base = value.array, None
 
     def _refresh(self) -> None:
         """Bring a view's node up to date after a recorded write into the memory it shows."""
@@ -259,8 +266,6 @@ class Tensor:
             raise RuntimeError(
                 "a tensor that requires grad cannot become an ndarray silently; use tensor.detach().numpy()"
             )
-        if copy is None or np.lib.NumpyVersion(np.__version__) < "2.0.0":
-            return np.asarray(self.array, dtype=dtype)
         return np.array(self.array, dtype=dtype, copy=copy)
 
     def item(self) -> Any:
@@ -283,7 +288,7 @@ class Tensor:
         return complex(self.item())
 
     def __index__(self) -> int:
-        if self._data.dtype.kind not in "iub":
+        if self._data.dtype.kind not in "iub" or self._data.size != 1:
             raise TypeError(f"only whole-number tensors of one element can be an index, got {describe(self)}")
         return int(self.item())
 
@@ -305,7 +310,11 @@ class Tensor:
         return iter(self.unbind(0))
 
     def __contains__(self, value: Any) -> bool:  # value in self
-        return bool((self.array == (value.array if isinstance(value, Tensor) else value)).any())
+        if isinstance(value, Tensor):
+            value = value.array
+        elif not isinstance(value, (int, float, np.ndarray, np.generic)):
+            raise TypeError(f"`in` looks for a number or a Tensor among the elements, got {type(value).__name__}")
+        return bool((self.array == value).any())
 
     __hash__ = object.__hash__  # by identity, although == is elementwise
 
@@ -328,7 +337,7 @@ class Tensor:
         out = type(self).__new__(type(self))
         memo[id(self)] = out
         out._set(self._data.copy(), requires_grad=self._requires_grad)
-        out.__dict__.update((k, v) for k, v in self.__dict__.items() if k not in ("_fresh", "_rebased", "_hooks"))
+        out.__dict__.update(copy.deepcopy(self._attributes(), memo))
         if self._grad is not None:
             out._grad = self._grad.__deepcopy__(memo)
         return out
@@ -336,7 +345,11 @@ class Tensor:
     def __reduce_ex__(self, protocol: Any) -> tuple:
         if not self.is_leaf:
             raise RuntimeError("only leaf tensors can be pickled: this one was computed; use tensor.detach()")
-        return _unpickle, (type(self), self.array, self._requires_grad, self.name)
+        return _unpickle, (type(self), self.array, self._requires_grad), self._attributes()
+
+    def _attributes(self) -> dict:
+        """What a copy takes over of the instance's own attributes: not its place in a graph, and no hooks."""
+        return {k: v for k, v in self.__dict__.items() if k not in ("_fresh", "_rebased", "_hooks", "_retains")}
 
     # --- NumPy's protocols: a fence derived from the table -----------------------------------------------------------
 
@@ -351,15 +364,14 @@ class Tensor:
         return through_function(function, args, kwargs)
 
 
-def _unpickle(cls: type, array: np.ndarray, requires_grad: bool, name: str | None) -> Tensor:
-    out = cls.__new__(cls)._set(array, requires_grad=requires_grad)
-    if name is not None:
-        out.name = name
-    return out
+def _unpickle(cls: type, array: np.ndarray, requires_grad: bool) -> Tensor:
+    return cls.__new__(cls)._set(array, requires_grad=requires_grad)
 
 
 def checked(array: np.ndarray) -> np.ndarray:
-    """The array, if its dtype is one that a Tensor holds."""
+    """The array, as a plain one, if its dtype is one that a Tensor holds."""
+    if type(array) is not np.ndarray:
+        array = np.asarray(array)  # a np.matrix would multiply as one
     if array.dtype.kind not in "fiub":
         way = "complex tensors are out of scope" if array.dtype.kind == "c" else "convert to numbers first"
         raise TypeError(f"a Tensor holds floats, whole numbers and booleans, not an array of {array.dtype}: {way}")

@@ -44,7 +44,7 @@ def random(*shape, seed=0, dtype=np.float64, **kwargs):
     return mg.tensor(np.random.default_rng(seed).normal(size=shape).astype(dtype), **kwargs)
 
 
-# --- Linear -------------------------------------------------------------------------------------------------------------
+# --- Linear ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("shape", [(4,), (5, 4), (2, 3, 4), (0, 4), (1, 4)])
@@ -105,7 +105,7 @@ def test_p74_manual_seed_fixes_what_is_drawn():
     assert np.array_equal(state, np.random.get_state()[1])  # noqa: NPY002
 
 
-# --- shape ---------------------------------------------------------------------------------------------------------------
+# --- shape ----------------------------------------------------------------------------------------------------------
 
 
 def test_flatten_unflatten_identity():
@@ -116,7 +116,7 @@ def test_flatten_unflatten_identity():
     assert nn.Identity("any", thing=1)(x) is x
 
 
-# --- Dropout --------------------------------------------------------------------------------------------------------------
+# --- Dropout --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
@@ -163,7 +163,7 @@ def test_dropout_records_its_mask_for_a_replay():
     assert [node.op.name for node in walk(y)] == ["dropout_mask", "mul"]
 
 
-# --- activations ----------------------------------------------------------------------------------------------------------
+# --- activations ----------------------------------------------------------------------------------------------------
 
 
 @EACH_ACTIVATION
@@ -220,7 +220,7 @@ def test_softmax_without_dim_warns_and_dtype_converts():
 IN_PLACE = {
     "ReLU": lambda **k: nn.ReLU(**k), "ReLU6": lambda **k: nn.ReLU6(**k), "LeakyReLU": lambda **k: nn.LeakyReLU(**k),
     "ELU": lambda **k: nn.ELU(**k), "SiLU": lambda **k: nn.SiLU(**k), "Hardtanh": lambda **k: nn.Hardtanh(**k),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", IN_PLACE)
@@ -253,7 +253,7 @@ def test_hardtanh_needs_an_interval():
         nn.Hardtanh(1, 1)
 
 
-# --- functions without a module -------------------------------------------------------------------------------------------
+# --- functions without a module -------------------------------------------------------------------------------------
 
 
 def test_one_hot():
@@ -281,7 +281,7 @@ def test_linear_function():
     assert np.allclose(F.linear(x, w).array, x.array @ w.array.T)
 
 
-# --- PyTorch as the judge -----------------------------------------------------------------------------------------------
+# --- PyTorch as the judge -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.torch
@@ -291,7 +291,7 @@ def test_activation_is_that_of_torch(name, dtype):
     torch = pytest.importorskip("torch")
     ours = ACTIVATIONS[name][0]
     args = {"LeakyReLU": (0.1,), "ELU": (0.5,), "GELU tanh": ("tanh",), "Softplus": (2,), "Hardtanh": (-0.5, 1.5),
-            "Softmax": (0,), "LogSoftmax": (0,), "Softmin": (0,)}.get(name, ())  # fmt: skip
+            "Softmax": (0,), "LogSoftmax": (0,), "Softmin": (0,)}.get(name, ())
     theirs = getattr(torch.nn, name.split()[0])(*args)
     x = points(dtype)
     t = torch.tensor(np.array(POINTS, dtype), requires_grad=True)
@@ -307,8 +307,8 @@ def test_activation_is_that_of_torch(name, dtype):
 @pytest.mark.torch
 def test_linear_and_shapes_are_those_of_torch():
     torch = pytest.importorskip("torch")
-    theirs = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(12, 6), torch.nn.Unflatten(1, (2, 3)), torch.nn.Linear(3, 1))
-    ours = nn.Sequential(nn.Flatten(), nn.Linear(12, 6), nn.Unflatten(1, (2, 3)), nn.Linear(3, 1))
+    build = lambda nn: nn.Sequential(nn.Flatten(), nn.Linear(12, 6), nn.Unflatten(1, (2, 3)), nn.Linear(3, 1))  # noqa: E731
+    ours, theirs = build(nn), build(torch.nn)
     ours.load_state_dict({k: v.numpy() for k, v in theirs.state_dict().items()})
     x = np.random.default_rng(0).normal(size=(5, 3, 4)).astype(np.float32)
     y, u = ours(mg.tensor(x)), theirs(torch.tensor(x))

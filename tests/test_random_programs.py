@@ -36,7 +36,7 @@ class Writer:
         self.rng, self.torch = rng, torch
         self.lines = []
         self.names = start(torch, self.rng.integers(1 << 30))
-        self.seed = self.names["seed"]
+        self.seed = self.names.pop("seed")
 
     def pick(self, *options):
         return options[self.rng.integers(len(options))]
@@ -100,7 +100,7 @@ class Writer:
                    f"m.stack([{x}, {x}])", f"({x} ** 2 + 1).sqrt()", f"({x} ** 2 + 1).log()", f"{x}.amax()", f"{x}.exp().clamp(max=3)"]
         if t.ndim:
             options += [f"{x}.sum(0)", f"{x}.cumsum(0)", f"{x}.amax(-1)", f"{x}.mean(-1, keepdim=True)", f"{x}.flip(0)", f"{x}.prod(0)",
-                        f"{x}.index_select(0, m.tensor([0, {t.shape[0] - 1}, 0]))", f"{x}.logsumexp(0)", f"{x}.norm(dim=-1)"]
+                        f"{x}.index_select(0, m.tensor([0, {t.shape[0] - 1}, 0]))", f"{x}.logsumexp(0)", f"({x} ** 2 + 1).norm(dim=-1)"]
         if t.ndim == 2:
             options += [f"{x} @ {x}.T", f"{x} @ b", f"m.einsum('ij,ik->jk', {x}, {x})", f"{x}.tril()"]
         return self.pick(*options)
@@ -127,7 +127,7 @@ class Writer:
         if kind < 0.3:
             return f"t{len(self.lines)} = {self.view_of(x)}"
         if kind < 0.62:
-            return f"t{len(self.lines)} = {self.value_of(x)}"
+            return f"t{len(self.lines)} = ({self.value_of(x)}).contiguous()"
         while x in SHAPES and self.rng.random() < 0.9:  # most writes into leaves are refused
             x = self.tensor()
         return self.write_to(x)
@@ -147,13 +147,20 @@ class Writer:
 # --- running it -------------------------------------------------------------------------------------------------------
 
 
-def start(m, seed):
+def start(m, seed, step=0.0):
+    """The names a program starts with; the leaves moved by `step` along the direction that `directions` gives."""
     rng = np.random.default_rng(seed)
     names = {"m": m, "seed": int(seed)}
     for name, shape in SHAPES.items():
-        names[name] = m.tensor(rng.standard_normal(shape).tolist(), dtype=m.float64, requires_grad=name != "d")
+        value = rng.standard_normal(shape) + step * directions(seed).get(name, 0)
+        names[name] = m.tensor(value.tolist(), dtype=m.float64, requires_grad=name != "d")
     names |= {"t_a": names["a"] * 1, "t_c": names["c"] * 1}
     return names
+
+
+def directions(seed):
+    rng = np.random.default_rng(seed + 1)
+    return {name: rng.standard_normal(SHAPES[name]) for name in "abc"}
 
 
 def run_line(line, m, names):
@@ -206,6 +213,7 @@ def lockstep(torch, seed, lines):
         expected = derivatives(torch, there)
     except RuntimeError as error:
         assert "modified by an inplace operation" in str(error)
+        check_against_differences(seed, lines, here)
         return False
     try:
         given = derivatives(mg, here)
@@ -216,13 +224,34 @@ def lockstep(torch, seed, lines):
     return True
 
 
-def derivatives(m, names):
+def check_against_differences(seed, lines, names):
+    """Where PyTorch refuses to differentiate because a value was overwritten: refuse too, or know the right gradient."""
+    if any("detach" in line for line in lines):
+        return
+    try:
+        grads = derivatives(mg, names, second=False)
+    except RuntimeError as error:
+        assert "modified in place" in str(error)
+        return
+    given = sum(np.sum(grads[f"{n}.grad"].numpy(force=True) * v) for n, v in directions(seed).items() if grads[f"{n}.grad"] is not None)
+    values = []
+    for step in (-1e-6, 0, 1e-6):
+        moved = start(mg, seed, step)
+        for line in lines:
+            run_line(line, mg, moved)
+        values.append(float(total(mg, moved)))
+    left, right = (values[1] - values[0]) / 1e-6, (values[2] - values[1]) / 1e-6
+    if np.isclose(left, right, rtol=1e-3, atol=1e-3) and not np.isclose(given, (left + right) / 2, rtol=1e-3, atol=1e-3):
+        raise Difference(f"the gradient along a direction is {given}, by differences {(left + right) / 2}")
+
+
+def derivatives(m, names, second=True):
     """The gradients of the total by the leaves, and those of the sum of their squares."""
     wrt = [names[n] for n in "abc"]
     first = m.autograd.grad(total(m, names), wrt, create_graph=True, allow_unused=True)
     found = {f"{n}.grad": g for n, g in zip("abc", first)}
     squares = sum((g * g).sum() for g in first if g is not None)
-    if squares.requires_grad:
+    if second and squares.requires_grad:
         second = m.autograd.grad(squares, wrt, allow_unused=True, materialize_grads=True)
         found |= {f"second {n}.grad": g for n, g in zip("abc", second)}
     return found

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from heapq import heappop, heappush
 from typing import Any
 
 import numpy as np
 
 from .. import graph
-from ..graph import Node, Parts, ShapeError, walk
+from ..graph import Node, Parts, ShapeError, enable_grad, walk
 from ..ops.shape import sum_to
 from ..tensor import Tensor, describe
 
@@ -30,10 +30,14 @@ def vjp(roots: list[Tensor], seeds: list[Any], targets: set | None, create_graph
     waiting: list[tuple[int, Node]] = []  # a heap, the youngest first
     found: dict[Any, Any] = {}  # of the targets
     visited: list[Node] = []
-    wanted = None if targets is None else _leading_to(targets, walk(*roots))
+    # With targets, nodes that do not lead to one are not visited, and a target itself only to see its gradient.
+    leading = None if targets is None else _leading_to(targets, walk(*roots))
+    wanted = None if targets is None else leading | targets
 
     for root, seed in zip(roots, seeds):
         x = root.node or root
+        if wanted is not None and x not in wanted:
+            continue
         gradients[x] = gradients[x] + seed if x in gradients else seed
         if x is root.node and (-x.time, x) not in waiting:
             heappush(waiting, (-x.time, x))
@@ -41,14 +45,17 @@ def vjp(roots: list[Tensor], seeds: list[Any], targets: set | None, create_graph
         node = heappop(waiting)[1]
         g = gradients.pop(node)
         op, args, y = node.op, node.args, node.output
-        if args is None:
-            raise RuntimeError(_freed(node))
-        if type(g) is Parts:
+        if type(g) is Parts and not op.takes_parts:
             g = g.whole(y, create_graph)
         if node.hooks is not None:
             g = _run_hooks(node.hooks, g)
-        if wanted is not None and node in targets:
-            found[node] = g
+        if wanted is not None:
+            if node in targets:
+                found[node] = g
+            if node not in leading:
+                continue
+        if args is None:
+            raise RuntimeError(_freed(node))
         if graph.last_write > node.time:
             _check_unwritten(node)
         if create_graph:
@@ -59,7 +66,10 @@ def vjp(roots: list[Tensor], seeds: list[Any], targets: set | None, create_graph
             x, value = inputs[i], args[i]
             if wanted is not None and x not in wanted:
                 continue
-            gx = rules[i](g, y, *args, **params) if shared is None else shared[i]
+            if shared is None:
+                gx = rules[i](g, y, *args, **params)
+            elif (gx := shared[i]) is None:
+                continue  # a Function may say that no gradient flows
             if gx.shape != value.shape or gx.dtype is not value.dtype:
                 gx = _fitted(gx, value, node, i)
             if x in gradients:
@@ -83,14 +93,15 @@ def backward(tensors: Tensor | Sequence[Tensor], grad_tensors: Any = None, retai
 
     The arguments are those of `Tensor.backward`.
     """
-    roots = [tensors] if isinstance(tensors, Tensor) else list(tensors)
+    roots = [tensors] if isinstance(tensors, Tensor) else _listed(tensors, "backward")
     seeds = _seeds(roots, grad_tensors, create_graph, "backward")
     targets = None
     if inputs is not None:
-        inputs = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+        inputs = [inputs] if isinstance(inputs, Tensor) else _listed(inputs, "backward")
         if not inputs:
             raise RuntimeError("backward(): inputs is empty; leave it out to accumulate into every leaf")
         targets = {_place(t, "backward") for t in inputs}
+        inputs = dict.fromkeys(inputs)  # one that is named twice gets its gradient once
     found = _run(roots, seeds, targets, retain_graph, create_graph)
     if targets is None:
         _accumulate(found.items(), seeds, create_graph)
@@ -109,8 +120,8 @@ def grad(outputs: Tensor | Sequence[Tensor], inputs: Tensor | Sequence[Tensor], 
     """
     if is_grads_batched:
         return _grad_batched(outputs, inputs, grad_outputs, create_graph, allow_unused, materialize_grads)
-    roots = [outputs] if isinstance(outputs, Tensor) else list(outputs)
-    wrt = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    roots = [outputs] if isinstance(outputs, Tensor) else _listed(outputs, "grad")
+    wrt = [inputs] if isinstance(inputs, Tensor) else _listed(inputs, "grad")
     if not wrt:
         raise ValueError("grad(): inputs is empty")
     if materialize_grads and allow_unused is False:
@@ -122,7 +133,7 @@ def grad(outputs: Tensor | Sequence[Tensor], inputs: Tensor | Sequence[Tensor], 
     handed = {id(s) for s in seeds}
     for i, (tensor, place) in enumerate(zip(wrt, places)):
         if place in found:
-            results.append(found[place] if create_graph else Tensor(_own(found[place], handed)))
+            results.append(found[place] if create_graph else _owned(found[place], handed))
         elif materialize_grads:
             results.append(Tensor(np.zeros_like(tensor.array)))
         elif allow_unused:
@@ -152,7 +163,7 @@ def _grad_batched(outputs, inputs, grad_outputs, create_graph, allow_unused, mat
 def _run(roots, seeds, targets, retain_graph, create_graph):
     retain = create_graph if retain_graph is None else retain_graph
     outer = graph._mode.get()
-    graph._mode.set(graph._GRAD if create_graph else graph._NO_GRAD)
+    graph._mode.set(outer.on if create_graph else outer.off)
     try:
         with np.errstate(all="ignore"):
             return vjp(roots, seeds, targets, create_graph, retain)
@@ -160,10 +171,20 @@ def _run(roots, seeds, targets, retain_graph, create_graph):
         graph._mode.set(outer)
 
 
+def _listed(tensors: Any, caller: str) -> list[Tensor]:
+    listed = list(tensors) if isinstance(tensors, Iterable) else [tensors]
+    for x in listed:
+        if not isinstance(x, Tensor):
+            raise TypeError(f"{caller}() takes a Tensor or a sequence of Tensors, got {describe(x)}")
+    return listed
+
+
 def _seeds(roots, gradients, create_graph, caller):
     """A gradient for each root, checked: ones for a root of one element that has none given."""
-    if gradients is None or isinstance(gradients, (Tensor, np.ndarray)):
-        gradients = [gradients] * (1 if gradients is not None else len(roots))
+    if gradients is None:
+        gradients = [None] * len(roots)
+    elif not isinstance(gradients, (list, tuple)):
+        gradients = [gradients]
     if len(gradients) != len(roots):
         raise RuntimeError(f"{caller}(): {len(roots)} tensors but {len(gradients)} gradients")
     seeds = []
@@ -181,7 +202,9 @@ def _seeds(roots, gradients, create_graph, caller):
                 )
             one = np.ones(root._data.shape, root._data.dtype)
         else:
-            gradient = gradient if isinstance(gradient, Tensor) else Tensor(np.asarray(gradient))
+            if not isinstance(gradient, (Tensor, np.ndarray)):
+                raise TypeError(f"{caller}(): a gradient is a Tensor or None, not {describe(gradient)}")
+            gradient = gradient if isinstance(gradient, Tensor) else Tensor(gradient)
             if gradient.shape != root.shape or gradient.dtype.kind != "f":
                 raise ShapeError(f"{caller}(): gradient {describe(gradient)} does not fit its tensor {describe(root)}")
             if gradient.dtype != root.dtype:
@@ -193,16 +216,16 @@ def _seeds(roots, gradients, create_graph, caller):
 
 
 def _place(tensor: Tensor, caller: str) -> Any:
-    if not isinstance(tensor, Tensor) or not tensor.requires_grad:
+    if not tensor.requires_grad:
         raise RuntimeError(f"{caller}(): input {describe(tensor)} does not require grad")
     return tensor.node or tensor
 
 
 def _leading_to(targets: set, order: list[Node]) -> set:
-    """The nodes and leaves on a path to a target, so that no other gradient is computed."""
-    leading = set(targets)
+    """The nodes whose rules are needed for the gradient of a target: the ones on a path to it."""
+    leading = set()
     for node in order:
-        if any(node.inputs[i] in leading for i in node.needs):
+        if any(node.inputs[i] in leading or node.inputs[i] in targets for i in node.needs):
             leading.add(node)
     return leading
 
@@ -225,10 +248,13 @@ def _run_hooks(hooks: list[Callable], g: Any) -> Any:
     for hook in list(hooks):
         given = g if isinstance(g, Tensor) else Tensor(np.asarray(g))
         replaced = hook(given)
-        if replaced is not None:
-            if replaced.shape != given.shape:
-                raise ShapeError(f"a gradient hook returned {describe(replaced)} for a gradient {describe(given)}")
-            g = replaced if isinstance(g, Tensor) else replaced.array
+        if replaced is None:
+            replaced = given
+        elif not isinstance(replaced, Tensor):
+            raise TypeError(f"a gradient hook must return a Tensor or None, got {type(replaced).__name__}")
+        elif replaced.shape != given.shape or replaced.dtype != given.dtype:
+            raise ShapeError(f"a gradient hook returned {describe(replaced)} for a gradient {describe(given)}")
+        g = replaced if isinstance(g, Tensor) else replaced.array.view()  # a view: the hook may have kept the array
     return g
 
 
@@ -270,21 +296,26 @@ def _freed(node: Node) -> str:
 # --- where gradients end up -----------------------------------------------------------------------------------------
 
 
-def _own(g: Any, handed: set[int]) -> np.ndarray:
-    """A gradient as an array that nobody else holds: not the seed, not a view, not another tensor's gradient."""
+def _owned(g: Any, handed: set[int]) -> Tensor:
+    """A gradient as a Tensor whose memory is nobody else's: not the seed's, not a view, not another gradient's."""
     if type(g) is not np.ndarray or g.base is not None or id(g) in handed:
         g = np.array(g, order="C")
     handed.add(id(g))
-    return g
+    return _new(Tensor)._set(g)
 
 
 def _accumulate(gradients: Any, seeds: list, create_graph: bool) -> None:
+    if create_graph:
+        with enable_grad():
+            for tensor, g in gradients:
+                tensor._grad = g.clone() if tensor._grad is None else tensor._grad + g
+        return
     handed = {id(s) for s in seeds}
     for tensor, g in gradients:
         old = tensor._grad
         if old is None:
-            tensor._grad = g if create_graph else _new(Tensor)._set(_own(g, handed))
-        elif create_graph or old._requires_grad:
+            tensor._grad = _owned(g, handed)
+        elif old._requires_grad:
             tensor._grad = old + g
         else:
             array = old.array  # in place, so that whoever holds the gradient sees it grow
@@ -359,7 +390,7 @@ def register_hook(tensor: Tensor, hook: Callable[[Tensor], Tensor | None]) -> Re
         return RemovableHandle(lambda: hooks.pop(key, None))
     hooks = _hook_list(tensor.node)
     entry = lambda g: hook(g)  # noqa: E731 - one hook may be registered twice: each needs an identity
-    hooks.append(entry)
+    hooks.insert(len(hooks) - tensor._retains, entry)  # retain_grad's own stays last: it keeps what the others return
     return RemovableHandle(lambda: hooks.remove(entry))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import graph
-from ..graph import Op, no_grad
+from ..graph import Node, Op, Parts, Spec, no_grad
 from ..tensor import Tensor, describe
 
 
@@ -16,14 +16,24 @@ class Context:
 
     needs_input_grad: tuple[bool, ...] = ()
 
-    def __init__(self) -> None:
+    def __init__(self, name: str) -> None:
+        self._name = name
         self._saved: tuple = ()
         self._versions: tuple = ()
+        self._results: dict[int, int] = {}  # which of the saved tensors are outputs: place -> number of the output
+        self._recorded: dict[int, Tensor] = {}  # what stands in for them while backward is recorded
         self._constant: tuple = ()
+        self._dirty: tuple = ()
         self._materialize = True
 
     def save_for_backward(self, *tensors: Tensor | None) -> None:
-        """Keep tensors for backward; writing into one in between is an error there."""
+        """Keep tensors, arguments or results, for backward; writing into one in between is an error there."""
+        for i, t in enumerate(tensors):
+            if t is not None and not isinstance(t, Tensor):
+                raise TypeError(
+                    f"{self._name}: save_for_backward() keeps Tensors or None, argument {i} is a {type(t).__name__}; "
+                    "make it an attribute of ctx"
+                )
         self._saved = tensors
         self._versions = tuple(None if t is None else t._version for t in tensors)
 
@@ -33,14 +43,18 @@ class Context:
         for i, (t, version) in enumerate(zip(self._saved, self._versions)):
             if t is not None and t._version != version:
                 raise RuntimeError(
-                    f"{self._name}: saved tensor {i} {describe(t)} has been modified in place: saved at version {version}, "
-                    f"now at version {t._version}"
+                    f"{self._name}: saved tensor {i} {describe(t)} has been modified in place: saved at version "
+                    f"{version}, now at version {t._version}. Use an out-of-place operation there, or clone() it before"
                 )
-        return self._saved
+        return tuple(self._recorded.get(i, t) for i, t in enumerate(self._saved))
 
     def mark_non_differentiable(self, *outputs: Tensor) -> None:
         """These outputs carry no gradient."""
         self._constant += outputs
+
+    def mark_dirty(self, *args: Tensor) -> None:
+        """Forward has written into these arguments, and returns them."""
+        self._dirty += args
 
     def set_materialize_grads(self, value: bool) -> None:
         """False: backward gets None, not zeros, for an output that nothing used."""
@@ -50,10 +64,10 @@ class Context:
 class Function:
     """Subclass with static `forward(ctx, *args)` and `backward(ctx, *grads)`, and call `.apply(*args)`.
 
-    forward computes on Tensors, unrecorded, and returns a Tensor or a tuple of them. backward gets a gradient per output and
-    returns one per argument of forward, None where there is none; written in Tensor operations, it can itself be
-    differentiated (create_graph=True). In place of the ctx argument of forward, a static `setup_context(ctx, inputs, output)`
-    may be given.
+    forward computes on Tensors, unrecorded, and returns a Tensor or a tuple of them. backward gets a gradient per output
+    and returns one per argument of forward, None where there is none; written in Tensor operations, it can itself be
+    differentiated (create_graph=True). In place of the ctx argument of forward, a static
+    `setup_context(ctx, inputs, output)` may be given.
     """
 
     @staticmethod
@@ -69,50 +83,105 @@ class Function:
     @classmethod
     def apply(cls, *args: Any) -> Any:
         """Compute forward, and record that backward belongs to it."""
-        ctx = Context()
-        ctx._name = cls.__name__
+        ctx = Context(cls.__name__)
         ctx.needs_input_grad = tuple(isinstance(a, Tensor) and a.requires_grad for a in args)
-        with no_grad():
-            if "setup_context" in {k for c in cls.__mro__ for k in vars(c)}:
-                given = cls.forward(*args)
-                cls.setup_context(ctx, args, given)
-            else:
-                given = cls.forward(ctx, *args)
+        given = _forward(cls, ctx, args)
         outputs = given if isinstance(given, tuple) else (given,)
         for i, y in enumerate(outputs):
             if not isinstance(y, Tensor):
                 raise TypeError(f"{cls.__name__}.forward must return Tensors, output {i} is a {type(y).__name__}")
-        if not (any(ctx.needs_input_grad) and graph.is_grad_enabled()):
+        mode = graph._mode.get()
+        needs = sum(1 << i for i, needed in enumerate(ctx.needs_input_grad) if needed) if mode.grad else 0
+        if not needs and not mode.everything:
             return given
-        op = _as_op(cls)
-        values = [a._data if isinstance(a, Tensor) else a for a in args]
-        inputs = [(a.node or a) if isinstance(a, Tensor) else a for a in args]
-        needs = sum(1 << i for i, needed in enumerate(ctx.needs_input_grad) if needed)
-        node = graph.record(op, inputs, {"ctx": ctx}, needs, values, tuple(y._data for y in outputs))
-        constant = [id(y) for y in ctx._constant]
-        made = tuple(
-            Tensor(y.array) if id(y) in constant else graph._item(node, i, y._data, graph._mode.get())
-            for i, y in enumerate(outputs)
-        )
+        # The rule is given the context as a last argument; so it goes when the saved values go.
+        inputs = [*((a.node or a) if isinstance(a, Tensor) else a for a in args), None]
+        values = [*(Spec(a) if isinstance(a, Tensor) else a for a in args), ctx]
+        node = graph.record(_as_op(cls), inputs, {}, needs, values, tuple(Spec(y) for y in outputs))
+        _cut_loose(ctx, outputs)
+        made = tuple(_output(node, ctx, i, y, args, mode) for i, y in enumerate(outputs))
         return made if isinstance(given, tuple) else made[0]
+
+
+def _forward(cls: type[Function], ctx: Context, args: tuple) -> Any:
+    with no_grad():
+        if not hasattr(cls, "setup_context"):
+            return cls.forward(ctx, *args)
+        given = cls.forward(*args)
+        cls.setup_context(ctx, args, given)
+        return given
+
+
+def _cut_loose(ctx: Context, outputs: tuple) -> None:
+    """The saved outputs are kept without history, for that would lead back to ctx; `_with_history` gives it again."""
+    ctx._results = {i: k for i, t in enumerate(ctx._saved) for k, y in enumerate(outputs) if t is y}
+    ctx._saved = tuple(t.detach() if i in ctx._results else t for i, t in enumerate(ctx._saved))
+
+
+def _with_history(ctx: Context, outputs: tuple) -> dict[int, Tensor]:
+    """The saved outputs as results of the node, of which `outputs` know shape and place only."""
+    return {
+        i: Tensor.__new__(Tensor)._set(ctx._saved[i]._data, outputs[k].node, outputs[k]._requires_grad)
+        for i, k in ctx._results.items()
+    }
+
+
+def _output(node: Node, ctx: Context, i: int, y: Tensor, args: tuple, mode: graph.Mode) -> Tensor:
+    """What apply returns for forward's output i."""
+    if any(y is x for x in ctx._dirty):
+        return _rewritten(node, i, y, mode)
+    borrowed = any(isinstance(a, Tensor) and graph.owner(a.array) is graph.owner(y.array) for a in args)
+    out = graph._item(node, i, y.array.copy() if borrowed else y._data, mode)
+    if any(y is x for x in ctx._constant):
+        out._requires_grad = False
+        if not mode.everything:
+            out.node = None
+    return out
+
+
+def _rewritten(node: Node, i: int, x: Tensor, mode: graph.Mode) -> Tensor:
+    """An argument that forward wrote into: the tensor itself, with a new node."""
+    from ..ops.inplace import _rebase
+
+    if x.is_leaf and x.requires_grad:
+        raise RuntimeError(f"{node.op.name}: a leaf tensor that requires grad, {describe(x)}, cannot be written in place")
+    item = graph._item(node, i, x.array, mode)
+    if item._requires_grad:
+        _rebase(x, item.node)
+    else:  # captured only
+        x.node = item.node
+    return x
 
 
 def _as_op(cls: type[Function]) -> Op:
     """The table's form of a Function; one per class, kept on the class and not in the table."""
     op = cls.__dict__.get("_op")
     if op is None:
-        op = Op.__new__(Op)
-        op.name, op.forward, op.rules = cls.__name__, cls.forward, ()
-        op.joint = lambda needs, g, _y, *_args, ctx: _gradients(cls, ctx, g, len(_args))
-        op.differentiable, op.view, op.promotes, op.reads, op.reads_all = True, False, False, lambda i, needs: False, True
-        op.arity, op.names, op.__doc__ = 1_000_000, (), cls.__doc__
-        cls._op = op
+        op = cls._op = Op.__new__(Op)
+        op.name, op.arity, op.names, op.rules, op.__doc__ = cls.__name__, 1_000_000, (), (), cls.__doc__
+        op.forward = lambda *args: _again(cls, args)
+        op.joint = lambda needs, g, y, *args: _gradients(cls, g, y, args[-1], len(args) - 1)
+        op.differentiable, op.view, op.promotes = True, False, False
+        op.takes_parts, op.reads_all, op.reads = True, True, lambda i, needs: False
     return op
 
 
-def _gradients(cls: type[Function], ctx: Context, g: tuple, count: int) -> list:
-    recorded = any(isinstance(x, Tensor) for x in g)
-    given = cls.backward(ctx, *(x if isinstance(x, Tensor) else Tensor(np.asarray(x)) for x in g))
+def _again(cls: type[Function], args: tuple) -> tuple:
+    """Forward once more on arrays, for a replay of the graph."""
+    args = tuple(Tensor(a) if isinstance(a, np.ndarray) else a for a in args[:-1])
+    given = _forward(cls, Context(cls.__name__), args)
+    return tuple(y.array for y in (given if isinstance(given, tuple) else (given,)))
+
+
+def _gradients(cls: type[Function], g: Parts, y: tuple, ctx: Context, count: int) -> list:
+    recorded = graph.is_grad_enabled()
+    parts = g.whole(y, recorded) if ctx._materialize else [g.given.get(i) for i in range(len(y))]
+    grads = [Tensor(np.asarray(x)) if isinstance(x, (np.ndarray, np.generic)) else x for x in parts]
+    ctx._recorded = _with_history(ctx, y) if recorded else {}
+    try:
+        given = cls.backward(ctx, *grads)
+    finally:
+        ctx._recorded = {}  # they point at the node, which points at ctx
     given = list(given) if isinstance(given, (tuple, list)) else [given]
     if len(given) < count or any(x is not None for x in given[count:]):
         raise RuntimeError(f"{cls.__name__}.backward returned {len(given)} gradients for {count} arguments of forward")

@@ -8,7 +8,7 @@ against which the automatic derivatives can be held. Reading order:
 3. `costs`        C and ∇_a C, and where both collapse to δ^L = a^L − y
 4. `network`      the backpropagation algorithm and mini-batch stochastic gradient descent
 5. `from_model`   which models of `nn` have a closed form, and the network that is theirs
-6. `compare`      both sides held against each other
+6. `comparison`   both sides held against each other
 
 Shapes are the same everywhere: w^l is (out, in); one example is a 1-D vector, a batch holds one example per row.
 """
@@ -32,5 +32,5 @@ def __getattr__(name: str) -> Any:
     if name in ("NoClosedForm", "Report", "compare"):
         import importlib
 
-        return getattr(importlib.import_module(f"{__name__}.compare"), name)
+        return getattr(importlib.import_module(f"{__name__}.comparison"), name)
     raise AttributeError(f"module '{__name__}' has no attribute '{name}'")

@@ -39,18 +39,23 @@ ACTIVATIONS: dict[type, Activation | Callable[[Any], Activation]] = {
     nn.Softmax: closed.softmax, nn.LogSoftmax: log_softmax,
 }  # fmt: skip
 
-negative_log_likelihood = Cost("negative_log_likelihood", lambda a, y: -(y * a).sum(axis=-1), lambda a, y: -y)
 
-# The activation inside a loss, which the closed form counts to the output layer, and the cost of what it gives.
-LOSSES: dict[type, tuple[Activation, Cost]] = {
-    nn.QuadraticLoss: (closed.identity, costs.quadratic),
-    nn.MSELoss: (closed.identity, costs.mean_squared_error),
-    nn.CrossEntropyLoss: (closed.softmax, costs.log_likelihood),
-    nn.NLLLoss: (closed.identity, negative_log_likelihood),
-    nn.BCELoss: (closed.identity, costs.binary_cross_entropy),
-    nn.BCEWithLogitsLoss: (closed.sigmoid, costs.binary_cross_entropy),
+def _with_partner_inside(cost: Cost) -> Cost:
+    """The cost of the weighted inputs of its partner, a sigmoid or softmax that the loss has inside."""
+    assert cost.partner is not None
+    sigma, f, delta = cost.partner
+    return Cost(f"{cost.name} of {sigma.name}", f, lambda z, y: delta(sigma(z), y), check_targets=cost.check_targets)
+
+
+LOSSES: dict[type, Cost] = {
+    nn.QuadraticLoss: costs.quadratic,
+    nn.MSELoss: costs.mean_squared_error,
+    nn.CrossEntropyLoss: _with_partner_inside(costs.log_likelihood),
+    nn.NLLLoss: Cost("negative_log_likelihood", lambda a, y: -(y * a).sum(axis=-1), lambda a, y: -y),
+    nn.BCELoss: costs.binary_cross_entropy,
+    nn.BCEWithLogitsLoss: _with_partner_inside(costs.binary_cross_entropy),
 }
-_MEANS_OVER_OUTPUTS = costs.mean_squared_error, costs.binary_cross_entropy
+_MEANS_OVER_OUTPUTS = nn.MSELoss, nn.BCELoss, nn.BCEWithLogitsLoss
 
 
 class NoClosedForm(TypeError):
@@ -83,14 +88,14 @@ def chain_of(model: nn.Module, activations: Mapping[type, Any]) -> Chain:
         if own & weights:
             raise refused(path, module, "shares its weights with a module before it; each layer needs its own")
         weights |= own
+        if sigmas and not sigmas[-1].elementwise and (type(module) is nn.Linear or type(module) in table):
+            raise refused(path, module, f"comes after {sigmas[-1].name}, which is not elementwise and can only be last")
         if type(module) is nn.Linear:
-            if sigmas:
-                _check_elementwise(sigmas[-1], path, module)
             linears.append(module)
             sigmas.append(closed.identity)
         elif type(module) in table and sigmas:
             entry = table[type(module)]
-            sigmas[-1] = _after(sigmas[-1], entry if isinstance(entry, Activation) else entry(module), path, module)
+            sigmas[-1] = _after(sigmas[-1], entry if isinstance(entry, Activation) else entry(module))
         if linears:
             modules.append(module)
     if not linears:
@@ -122,22 +127,16 @@ def _leaves(module: Any, path: str, table: Mapping[type, Any]) -> Iterator[tuple
             yield from _leaves(child, f"{path}.{name}" if path else name, table)
 
 
-def _after(inner: Activation, outer: Activation, path: str, module: Any) -> Activation:
+def _after(inner: Activation, outer: Activation) -> Activation:
     """outer(inner(z)), by the chain rule."""
-    if inner is closed.identity or outer is closed.identity:
-        return outer if inner is closed.identity else inner
-    _check_elementwise(inner, path, module)
+    if inner is closed.identity:
+        return outer
 
     def prime(z: np.ndarray) -> np.ndarray:
         slope = inner.prime(z)
         return outer.prime(inner(z)) * (slope if outer.elementwise else slope[..., None, :])
 
     return Activation(f"{outer.name} of {inner.name}", lambda z: outer(inner(z)), prime, outer.elementwise)
-
-
-def _check_elementwise(sigma: Activation, path: str, module: Any) -> None:
-    if not sigma.elementwise:
-        raise refused(path, module, f"comes after {sigma.name}, which is not elementwise and can only be last")
 
 
 # --- the loss -------------------------------------------------------------------------------------------------------
@@ -153,15 +152,14 @@ def network_of(chain: Chain, loss: Any) -> Network:
     for name in ("weight", "pos_weight"):
         if getattr(loss, name, None) is not None:
             raise refused("", loss, f"has a {name}, and C is a plain average: leave it out")
-    inside, cost = LOSSES[type(loss)]
-    sigmas = [*chain.sigmas[:-1], _after(chain.sigmas[-1], inside, "", loss)]
     return Network([linear.weight.array for linear in chain.linears],
-                   [None if linear.bias is None else linear.bias.array for linear in chain.linears], sigmas, cost)
+                   [None if linear.bias is None else linear.bias.array for linear in chain.linears],
+                   chain.sigmas, LOSSES[type(loss)])
 
 
 def average(loss: Any, output: Tensor, target: Tensor) -> Tensor:
     """C: the loss, or where its reduction is 'sum', the mean of what it sums."""
-    terms = output.numel() if LOSSES[type(loss)][1] in _MEANS_OVER_OUTPUTS else len(output)
+    terms = output.numel() if isinstance(loss, _MEANS_OVER_OUTPUTS) else len(output)
     return loss(output, target) / (terms if loss.reduction == "sum" else 1)
 
 

@@ -37,6 +37,9 @@ class _Ordered(Module):
         for i, module in enumerate(modules):
             self.add_module(str(i), module)
 
+    def __getitem__(self, index: Any) -> Any:
+        return getattr(self, self._name_at(index))
+
     def __setitem__(self, index: int, module: Module) -> None:
         setattr(self, self._name_at(index), module)
 
@@ -49,19 +52,16 @@ class _Ordered(Module):
 
     def append(self, module: Module) -> Any:
         """Add a module at the end."""
-        self._renumber_from_end([module])
+        self.add_module(str(len(self)), module)
         return self
 
     def extend(self, modules: Iterable[Module]) -> Any:
         """Add modules at the end."""
         if not isinstance(modules, Iterable):
             raise TypeError(f"{self._get_name()}.extend() expects an iterable of modules, got {type(modules).__name__}")
-        self._renumber_from_end(list(modules))
+        for module in list(modules):
+            self.append(module)
         return self
-
-    def _renumber_from_end(self, modules: list[Module]) -> None:
-        for module in modules:
-            self.add_module(str(len(self)), module)
 
     def insert(self, index: int, module: Module) -> Any:
         """Put a module before position `index`."""
@@ -90,12 +90,9 @@ class Sequential(_Ordered):
 
     def __init__(self, *args: Any) -> None:
         super().__init__()
-        if len(args) == 1 and isinstance(args[0], Mapping):
-            for name, module in args[0].items():
-                self.add_module(name, module)
-        else:
-            for i, module in enumerate(args):
-                self.add_module(str(i), module)
+        named = len(args) == 1 and isinstance(args[0], Mapping) and not isinstance(args[0], Module)
+        for name, module in args[0].items() if named else enumerate(args):
+            self.add_module(str(name), module)
 
     def forward(self, input: Any) -> Any:
         """Each module's output is the next one's input."""
@@ -108,7 +105,7 @@ class Sequential(_Ordered):
     def __getitem__(self, index: int | slice) -> Any:
         if isinstance(index, slice):
             return type(self)(dict(list(self._members(MODULE).items())[index]))
-        return getattr(self, self._name_at(index))
+        return super().__getitem__(index)
 
     def __add__(self, other: Sequential) -> Sequential:  # self + other
         if not isinstance(other, Sequential):
@@ -134,7 +131,7 @@ class ModuleList(_Ordered):
             self.extend(modules)
 
     def __getitem__(self, index: int | slice) -> Any:
-        return type(self)(list(self)[index]) if isinstance(index, slice) else getattr(self, self._name_at(index))
+        return type(self)(list(self)[index]) if isinstance(index, slice) else super().__getitem__(index)
 
     def __add__(self, other: Iterable[Module]) -> ModuleList:  # self + other
         return ModuleList([*self, *other])
@@ -179,7 +176,9 @@ class ModuleDict(_Dict):
             self.update(modules)
 
     def __getitem__(self, key: str) -> Module:
-        return self._members(MODULE)[key]
+        if self._registered.get(key) != MODULE:
+            raise KeyError(key)
+        return self.__dict__[key]
 
     def __setitem__(self, key: str, module: Module) -> None:
         self.add_module(key, module)

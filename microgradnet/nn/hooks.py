@@ -79,7 +79,7 @@ class _Gate:
 
     def __init__(self, module: Module) -> None:
         self.module = module
-        self.wanted = is_grad_enabled() and any(h.kind in (BACKWARD_PRE, BACKWARD) for h in module._hooks.values())
+        self.wanted = is_grad_enabled() and bool(module._hooks_of(BACKWARD_PRE) or module._hooks_of(BACKWARD))
         self.grad_output: tuple | None = None  # set while a gradient is on its way from the outputs to the inputs
         self.inputs: list[int] = []  # positions of the arguments that require grad
         self.arity = 0

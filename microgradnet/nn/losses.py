@@ -150,8 +150,10 @@ def cross_entropy(input: Tensor, target: Tensor, weight: Tensor | None = None, s
         raise ValueError(f"cross_entropy(): label_smoothing must be between 0 and 1, got {label_smoothing}")
     if input.shape != target.shape:
         log_p = ops.log_softmax(input, dim=dim)
-        if weight is None and not label_smoothing and _is_plain(input, target, ignore_index, reduction):
-            return _plain_label_loss(log_p, target, reduction)
+        if weight is None and not label_smoothing:
+            everyday = _everyday_loss(log_p, target, ignore_index, reduction)
+            if everyday is not None:
+                return everyday
         _check_labels(name, input, target, dim, ignore_index)
         return _label_loss(log_p, target, weight, ignore_index, reduction, label_smoothing)
     if not target.is_floating_point():
@@ -172,26 +174,23 @@ def nll_loss(input: Tensor, target: Tensor, weight: Tensor | None = None, size_a
     _check_tensors("nll_loss", input, target)
     reduction = legacy_reduction(size_average, reduce, reduction)
     dim = _class_dim("nll_loss", input, weight)
-    if weight is None and _is_plain(input, target, ignore_index, reduction):
-        return _plain_label_loss(input, target, reduction)
+    everyday = None if weight is not None else _everyday_loss(input, target, ignore_index, reduction)
+    if everyday is not None:
+        return everyday
     _check_labels("nll_loss", input, target, dim, ignore_index)
     return _label_loss(input, target, weight, ignore_index, reduction)
 
 
-def _is_plain(input: Tensor, target: Tensor, ignore_index: int, reduction: str) -> bool:
-    """Whether this is the everyday case, a label below C for each row of an (N, C) input: `fused.nll` then serves."""
-    labels, shape = target._data, input._data.shape
-    return (
-        len(shape) == 2 and labels.shape == shape[:1] and labels.dtype.kind in "iu" and labels.size > 0
-        and ignore_index < 0 and reduction != "none"
-        and np.minimum.reduce(labels) >= 0 and np.maximum.reduce(labels) < shape[1]
-    )
-
-
-def _plain_label_loss(log_p: Tensor, target: Tensor, reduction: str) -> Tensor:
-    if reduction not in ("mean", "sum"):
-        raise ValueError(f"reduction must be 'none', 'mean' or 'sum', got {reduction!r}")
-    return fused.nll(log_p, target, scale=1 / len(target) if reduction == "mean" else 1.0)
+def _everyday_loss(log_p: Tensor, target: Tensor, ignore_index: int, reduction: str) -> Tensor | None:
+    """By `fused.nll` where it serves: a label for each row of (N, C), none ignored, averaged or summed. Else None."""
+    labels, shape = target._data, log_p._data.shape
+    if not (len(shape) == 2 and labels.shape == shape[:1] and labels.dtype.kind in "iu" and labels.size
+            and ignore_index < 0 and reduction in ("mean", "sum")):
+        return None
+    try:
+        return fused.nll(log_p, target, scale=1 / labels.size if reduction == "mean" else 1.0)
+    except IndexError:
+        return None  # a label that is to be ignored, or a wrong one: the full form tells
 
 
 def _label_loss(log_p: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, reduction: str,
@@ -274,15 +273,29 @@ def binary_cross_entropy(input: Tensor, target: Tensor, weight: Tensor | None = 
     return _reduced(losses if weight is None else losses * weight, legacy_reduction(size_average, reduce, reduction))
 
 
+def _log_loss_of_logits(z, y, /):
+    with np.errstate(invalid="ignore"):  # inf - inf
+        return np.maximum(z, 0) - z * y + np.log1p(np.exp(np.minimum(z, -z)))
+
+
+_logistic_loss = Op(
+    "binary_cross_entropy_with_logits", _log_loss_of_logits,
+    lambda g, _loss, z, y: g * (ops.sigmoid(z) - y),  # the error a - y: σ'(z) has cancelled
+    lambda g, _loss, z, _y: -g * z,
+    promotes=True, doc="-(y log σ(z) + (1 - y) log(1 - σ(z))), without overflow and exact for large |z|.",
+)
+
+
 def binary_cross_entropy_with_logits(input: Tensor, target: Tensor, weight: Tensor | None = None,
                                      size_average: bool | None = None, reduce: bool | None = None,
                                      reduction: str = "mean", pos_weight: Tensor | None = None) -> Tensor:
     """`binary_cross_entropy` of sigmoid(z), exact for large logits z; `weight` broadcasts, and so does `pos_weight`, a
     factor of the positive term."""
     _check_probabilities("binary_cross_entropy_with_logits", input, target)
-    positive = target if pos_weight is None else target * pos_weight
-    # -log σ(z) = log(1 + e⁻ᶻ), the softplus of -z; and 1 - σ(z) = σ(-z)
-    losses = positive * _softplus(-input) + (1 - target) * _softplus(input)
+    if pos_weight is None:
+        losses = _logistic_loss(input, target)
+    else:  # -log σ(z) = log(1 + e⁻ᶻ), the softplus of -z; and 1 - σ(z) = σ(-z)
+        losses = pos_weight * target * _softplus(-input) + (1 - target) * _softplus(input)
     return _reduced(losses if weight is None else losses * weight, legacy_reduction(size_average, reduce, reduction))
 
 
@@ -322,6 +335,8 @@ class _Loss(Module):
 
 class _WeightedLoss(_Loss):
     """A loss with a buffer `weight`, or None."""
+
+    weight: Tensor | None
 
     def __init__(self, weight: Tensor | None = None, size_average: bool | None = None, reduce: bool | None = None,
                  reduction: str = "mean") -> None:
@@ -411,6 +426,8 @@ class BCELoss(_WeightedLoss):
 
 class BCEWithLogitsLoss(_WeightedLoss):
     """See `binary_cross_entropy_with_logits`."""
+
+    pos_weight: Tensor | None
 
     def __init__(self, weight: Tensor | None = None, size_average: bool | None = None, reduce: bool | None = None,
                  reduction: str = "mean", pos_weight: Tensor | None = None) -> None:

@@ -26,6 +26,7 @@ class Module:
     """
 
     training: bool = True
+    _registered: dict[str, str]
     _hooks: dict[int, hooks.Hook] | None = None
 
     def __init__(self) -> None:
@@ -69,6 +70,8 @@ class Module:
             raise AttributeError(
                 f"cannot assign {kind} '{name}' before Module.__init__() call: begin __init__ with super().__init__()"
             )
+        if "." in name or not name:
+            raise KeyError(f"the name of a {kind} can't contain a dot or be empty, got {name!r}")
         if kind == PARAMETER and value is not None:
             if not value.is_leaf:
                 raise ValueError(f"cannot assign a computed tensor as parameter '{name}': assign what it is made from")
@@ -82,8 +85,6 @@ class Module:
     def _register_named(self, kind: str, name: str, value: Any) -> None:
         if not isinstance(name, str):
             raise TypeError(f"the name of a {kind} must be a string, got {type(name).__name__}")
-        if "." in name or not name:
-            raise KeyError(f"the name of a {kind} can't contain a dot or be empty, got {name!r}")
         if hasattr(self, name) and self.__dict__.get("_registered", {}).get(name) != kind:
             raise KeyError(f"attribute '{name}' already exists")
         self._register(kind, name, value)
@@ -164,11 +165,14 @@ class Module:
         modules = self.named_modules(prefix=prefix, remove_duplicate=remove_duplicate) if recurse else [(prefix, self)]
         seen: set[int] = set()
         for path, module in modules:
-            for name, tensor in module._members(*kinds).items():
-                if tensor is None or (remove_duplicate and id(tensor) in seen):
+            own = module.__dict__
+            for name, kind in module._registered.items():
+                if kind not in kinds:
                     continue
-                seen.add(id(tensor))
-                yield join(path, name), tensor
+                tensor = own[name]
+                if tensor is not None and not (remove_duplicate and id(tensor) in seen):
+                    seen.add(id(tensor))
+                    yield join(path, name), tensor
 
     def named_parameters(self, prefix: str = "", recurse: bool = True,
                          remove_duplicate: bool = True) -> Iterator[tuple[str, Parameter]]:
@@ -332,9 +336,9 @@ class Module:
 
     def _add_hook(self, hook: hooks.Hook, prepend: bool = False) -> RemovableHandle:
         key = graph.clock()
-        before = {} if self._hooks is None else self._hooks
+        before = self._hooks or {}
         self._hooks = {key: hook, **before} if prepend else {**before, key: hook}
-        return RemovableHandle(lambda: self._hooks.pop(key, None))
+        return RemovableHandle(lambda: (self._hooks or {}).pop(key, None))
 
     def register_forward_pre_hook(self, hook: Callable, *, prepend: bool = False,
                                   with_kwargs: bool = False) -> RemovableHandle:

@@ -59,10 +59,10 @@ def locate(x: np.ndarray, index: tuple, tensors: Any) -> tuple[np.ndarray, tuple
     Numbers and slices are applied first, index tensors then to what is left, as in PyTorch. NumPy would count a number
     among the index arrays, and in `x[0, :, mask]` put the dimension of those in front.
     """
-    if not tensors:
-        return x, index
     index = tuple(_number_or_array(tensors[i.n]) if isinstance(i, Slot) else i for i in index)
-    if not any(type(i) is int for i in index) or not any(isinstance(i, np.ndarray) for i in index):
+    if not any(i is Ellipsis for i in index):
+        index = (*index, ...)  # so that one element, too, is an array
+    if not any(type(i) is int for i in index) or _is_basic(index):
         return x, index
     first: list[Any] = []
     then: list[Any] = []
@@ -74,7 +74,11 @@ def locate(x: np.ndarray, index: tuple, tensors: Any) -> tuple[np.ndarray, tuple
             first.append(i)
             if type(i) is not int:
                 then.append(i if i is Ellipsis else slice(None))
-    return x[tuple(first)] if Ellipsis in first else x[(*first, ...)], tuple(then)
+    return x[tuple(first)], tuple(then)
+
+
+def _is_basic(index):
+    return not any(isinstance(i, np.ndarray) for i in index)
 
 
 def _number_or_array(tensor):
@@ -83,8 +87,7 @@ def _number_or_array(tensor):
 
 def _read(x, /, *tensors, index):
     x, index = locate(np.asarray(x), index, tensors)
-    y = x[index]
-    return y if isinstance(y, np.ndarray) else x[(*index, ...)]  # of one element, too, a view
+    return x[index] if _is_basic(index) else np.asarray(x[index], order="C")
 
 
 def _read_rule(g, _y, _x, *tensors, index):

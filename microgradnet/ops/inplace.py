@@ -27,9 +27,9 @@ def write(op: Op, x: Tensor, *operands: Any, **params: Any) -> Tensor:
         raise graph.ShapeError(f"{op.name}_: the result has shape {tuple(result.shape)}, which x {describe(x)} cannot hold in place")
     if result.dtype != x.dtype and not np.can_cast(result.dtype, x.dtype, "same_kind"):
         raise RuntimeError(f"{op.name}_: a result of dtype {result.dtype} cannot be stored in {describe(x)}")
-    if tracked and op.reads(1, result.node.needs):
-        old._data = np.array(old._data)  # its rule reads what is now overwritten
-        result.node.args = [old._data, *result.node.args[1:]]
+    if tracked:
+        _keep(x.array, result.node)
+        old._data = result.node.args[0]
     x.array[...] = result._data
     graph.stamp(x.array)
     if tracked:
@@ -39,6 +39,15 @@ def write(op: Op, x: Tensor, *operands: Any, **params: Any) -> Tensor:
         node.time = graph.clock()  # it has seen the write
         _rebase(x, node)
     return x
+
+
+def _keep(array: np.ndarray, node: Node) -> None:
+    """Copy what the node's rules read of the memory that is about to be overwritten."""
+    memory = graph.owner(array)
+    node.args = [
+        np.array(v) if isinstance(v, np.ndarray) and graph.owner(v) is memory and node.op.reads(i + 1, node.needs) else v
+        for i, v in enumerate(node.args)
+    ]
 
 
 def _tracked(name: str, x: Tensor, operands: tuple) -> bool:

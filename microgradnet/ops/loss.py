@@ -20,6 +20,8 @@ squared_distance = Op("squared_distance", _squared_distance,
 
 
 def _nll(log_p, labels, /, scale):
+    if np.minimum.reduce(labels, initial=0) < 0:  # NumPy would count it from the end
+        raise IndexError(f"label {labels.min()} is out of range for {log_p.shape[1]} classes")
     chosen = log_p[np.arange(len(labels)), labels]
     return np.add.reduce(chosen) * log_p.dtype.type(-scale)
 

@@ -134,7 +134,7 @@ def to(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         elif isinstance(a, str) or hasattr(a, "type"):
             check_device(a)
     if dtype is None or np.dtype(dtype) == self.dtype:
-        return elementwise_copy(self) if kwargs.get("copy") else self
+        return shape.clone(self) if kwargs.get("copy") else self
     dtype = np.dtype(dtype)
     if dtype.kind not in "fiub":
         raise TypeError(f"to({dtype}): a Tensor holds floats, whole numbers and booleans; complex tensors are out of scope")
@@ -142,7 +142,6 @@ def to(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
 
 
 cast = shape.Op("cast", lambda x, /, dtype: x.astype(dtype), doc="In a dtype without fractions: no derivative.")
-elementwise_copy = shape.clone
 
 Tensor.to = to
 Tensor.where = where_method
@@ -155,7 +154,7 @@ for _name, _dtype in dict(float=float32, double=float64, half=float16, long=int6
 
 def contiguous(self: Tensor) -> Tensor:
     """With the elements in row-major order; the tensor itself where they are."""
-    return self if self.is_contiguous() else shape.clone(self)
+    return self if self.is_contiguous() else shape.clone_op(self, order="C")
 
 
 def cpu(self: Tensor, *_: Any) -> Tensor:

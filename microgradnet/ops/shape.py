@@ -59,7 +59,7 @@ squeeze = Op("squeeze", lambda x, /, dim=None: _squeezed(x, dim), lambda g, _y, 
              numpy=np.squeeze, view=True, doc="Without the dimensions of size 1, or without `dim` where its size is 1.")
 unsqueeze = Op("unsqueeze", lambda x, /, dim: np.expand_dims(x, dim), lambda g, _y, _x, dim: g.reshape(_x.shape),
                numpy=np.expand_dims, view=True, doc="With a new dimension of size 1 at `dim`.")
-flip_op = Op("flip", lambda x, /, dims: np.flip(x, dims).copy(), lambda g, _y, _x, dims: flip(g, dims), numpy=np.flip)
+flip_op = Op("flip", lambda x, /, dims: np.array(np.flip(x, dims)), lambda g, _y, _x, dims: flip(g, dims), numpy=np.flip)
 
 
 def _expanded(x, shape):
@@ -214,7 +214,7 @@ def flip(input: Tensor, *dims: Any) -> Tensor:
 
 
 def _joined(*arrays, dim=0):
-    return np.concatenate([a for a in arrays if a.shape != (0,)] or arrays, axis=dim)
+    return np.asarray(np.concatenate([a for a in arrays if a.shape != (0,)] or arrays, axis=dim), order="C")
 
 
 def _parted(needs, g, _y, *_arrays, dim=0):
@@ -231,7 +231,7 @@ def _slice(x, dim, start, stop):
 
 
 cat_op = Op("cat", _joined, joint=_parted, promotes=True)
-stack_op = Op("stack", lambda *arrays, dim=0: np.stack(arrays, axis=dim), promotes=True,
+stack_op = Op("stack", lambda *arrays, dim=0: np.asarray(np.stack(arrays, axis=dim), order="C"), promotes=True,
               joint=lambda needs, g, _y, *_arrays, dim=0: [
                   g[(slice(None),) * (dim % g.ndim) + (i,)] if i in needs else None for i in range(len(_arrays))
               ])
@@ -301,5 +301,5 @@ def clone(input: Tensor) -> Tensor:
     return clone_op(input)
 
 
-clone_op = Op("clone", lambda x, /: np.array(x), lambda g, _y, _x: g, numpy=np.copy)
+clone_op = Op("clone", lambda x, /, order="K": np.array(x, order=order), lambda g, _y, _x, order="K": g, numpy=np.copy)
 to_dtype = Op("to", lambda x, /, dtype: x.astype(dtype), lambda g, _y, _x, dtype: to_dtype(g, dtype=_x.dtype))

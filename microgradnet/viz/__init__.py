@@ -2,5 +2,6 @@
 
 from .curves import curves_svg
 from .drawing import Drawing, draw
+from .render import RenderError
 
-__all__ = ["Drawing", "curves_svg", "draw"]
+__all__ = ["Drawing", "RenderError", "curves_svg", "draw"]

@@ -1,1 +1,160 @@
-curves_svg = None
+"""Learning curves as an SVG, written by hand so that it needs no plotting library."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Mapping, Sequence
+from html import escape
+
+from .files import write_atomically
+
+PLOT_WIDTH, HEIGHT = 220, 270  # of a panel; the height includes the margins
+LEFT, TOP, BOTTOM = 52, 40, 42  # the margins; the right one has room for the names of the lines
+COLOURS = ("#2f6db3", "#c8622b", "#4d8a55", "#7a5ea8", "#8a6d3b")
+DASHES = ("none", "6 3", "2 3", "8 3 2 3", "1 2")  # so that a print in black and white reads the same
+STYLE = """
+.curves text { font-family: Helvetica, Arial, sans-serif; font-size: 11px; fill: #52606d }
+.curves .title { font-size: 13px; font-weight: bold; fill: #1f2933 }
+.curves .grid { stroke: #e4e7eb }
+.curves .axis { stroke: #9aa5b1 }
+.curves .line { fill: none; stroke-width: 1.8; stroke-linejoin: round; stroke-linecap: round }
+"""
+
+
+def curves_svg(columns: Mapping[str, Sequence[float]], path: str | os.PathLike[str] | None = None) -> str:
+    """Draw the columns of a training history over the epochs; returns the SVG, and writes it to `path` if there is one.
+
+    columns: equally long lists of numbers by name. 'train_cost' and 'test_cost' are two lines in the panel 'cost', and
+        so on with other words; 'epoch', if it is there, is the x axis, else the epochs are 1, 2, …. What is not finite
+        leaves a gap; an accuracy from 0 to 1 is shown in percent.
+    """
+    lengths = {name: len(values) for name, values in columns.items()}
+    if not lengths.keys() - {"epoch"}:
+        raise ValueError(f"curves_svg() needs a column beside 'epoch' to draw, got {list(columns)}")
+    if len(set(lengths.values())) != 1:
+        raise ValueError(f"curves_svg(): the columns must be equally long, got lengths {lengths}")
+    text = _document(columns)
+    if path is not None:
+        write_atomically(path, text)
+    return text
+
+
+def _document(columns: Mapping[str, Sequence[float]]) -> str:
+    count = len(next(iter(columns.values())))
+    epochs = [float(x) for x in columns.get("epoch", range(1, count + 1))]
+    panels: dict[str, dict[str, list[float]]] = {}
+    for name, values in columns.items():
+        if name != "epoch":
+            line, _, panel = name.partition("_")
+            panels.setdefault(panel or line, {})[line if panel else ""] = [float(y) for y in values]
+    # Lines of one name look the same in every panel.
+    names = list(dict.fromkeys(name for lines in panels.values() for name in lines))
+    panel_width = LEFT + PLOT_WIDTH + 60 + 6 * max(map(len, names))
+    width = panel_width * len(panels)
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="curves" width="{width}" height="{HEIGHT}" '
+        f'viewBox="0 0 {width} {HEIGHT}">',
+        f"<style>{STYLE}</style>",
+        f'<rect width="{width}" height="{HEIGHT}" fill="white"/>',
+    ]
+    for i, (title, lines) in enumerate(panels.items()):
+        parts += [f'<g transform="translate({panel_width * i} 0)">', *_panel(title, epochs, lines, names), "</g>"]
+    return "\n".join([*parts, "</svg>\n"])
+
+
+def _panel(title: str, epochs: list[float], lines: dict[str, list[float]], names: list[str]) -> list[str]:
+    finite = [y for line in lines.values() for y in line if _is_shown(y)]
+    percent = "accuracy" in title and all(0 <= y <= 1 for y in finite)
+    if percent:
+        lines = {name: [100 * y for y in line] for name, line in lines.items()}
+        finite = [100 * y for y in finite]
+    x_ticks = _ticks(min(epochs, default=0), max(epochs, default=1), whole=True)
+    y_ticks = _ticks(min(finite, default=0), max(finite, default=1))
+    across, up = _scale(epochs or [0, 1], LEFT, LEFT + PLOT_WIDTH), _scale(y_ticks, HEIGHT - BOTTOM, TOP)
+
+    bottom, right = HEIGHT - BOTTOM, LEFT + PLOT_WIDTH
+    parts = [f'<text class="title" x="{LEFT}" y="{TOP - 18}">{escape(title.replace("_", " ").capitalize())}</text>']
+    for y in y_ticks:
+        parts.append(f'<path class="grid" d="M{LEFT} {up(y)}H{right}"/>')
+        parts.append(_text(LEFT - 8, up(y), _number(y, y_ticks) + " %" * percent, "end"))
+    for x in x_ticks:
+        parts.append(f'<path class="axis" d="M{across(x)} {bottom}v4"/>')
+        parts.append(_text(across(x), bottom + 14, _number(x, x_ticks), "middle"))
+    parts.append(f'<path class="axis" d="M{LEFT} {bottom}H{right}"/>')
+    parts.append(_text((LEFT + right) / 2, bottom + 32, "epoch", "middle"))
+
+    ends = []
+    for name, line in lines.items():
+        nth = names.index(name) % len(COLOURS)
+        colour, dash = COLOURS[nth], DASHES[nth]
+        points = [(across(x), up(y)) if _is_shown(y) else None for x, y in zip(epochs, line)]
+        parts.append(f'<path class="line" stroke="{colour}" stroke-dasharray="{dash}" d="{_path(points)}"/>')
+        shown = [(point, value) for point, value in zip(points, line) if point is not None]
+        if shown:
+            point, value = shown[-1]
+            parts.append(f'<circle cx="{point[0]}" cy="{point[1]}" r="2.5" fill="{colour}"/>')
+            ends.append((float(point[1]), f"{name} {value:.4g}{' %' * percent}".strip(), colour))
+    for height, label, colour in _apart(ends):
+        parts.append(_text(right + 8, height, label, "start", f' style="fill: {colour}"'))
+    return parts
+
+
+def _text(x: float | str, y: float | str, words: str, anchor: str, more: str = "") -> str:
+    return f'<text x="{x}" y="{y}" dy="0.35em" text-anchor="{anchor}"{more}>{escape(words)}</text>'
+
+
+def _is_shown(y: float) -> bool:
+    return abs(y) < 1e300  # finite, and so is any difference
+
+
+def _path(points: list[tuple[str, str] | None]) -> str:
+    """Straight lines from point to point; a gap where there is none."""
+    parts = []
+    for before, point in zip([None, *points], points):
+        if point is not None:
+            x, y = point
+            parts.append(f"M{x} {y}h.1" if before is None else f"L{x} {y}")  # h.1: a point alone is a dot
+    return "".join(parts)
+
+
+def _scale(values: Sequence[float], start: float, end: float) -> Callable[[float], str]:
+    """From values to pixels, as text: the least of them lies at start, the largest at end."""
+    low, high = min(values), max(values)
+    span = high - low or 1.0
+    return lambda value: f"{start + (value - low) / span * (end - start):.1f}"
+
+
+def _ticks(low: float, high: float, whole: bool = False) -> list[float]:
+    """About five round numbers, 1, 2 or 5 times a power of ten apart, around low and high; whole ones, between them."""
+    if high == low:
+        if whole:
+            return [low]
+        high = low + (abs(low) or 1.0)
+    rough = (high - low) / 5
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(m * power for m in (1, 2, 5, 10) if m * power >= rough * 0.999)
+    if whole:
+        step = max(step, 1.0)
+        first, last = math.ceil(low / step), math.floor(high / step)
+    else:
+        first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    return [k * step for k in range(first, last + 1)]
+
+
+def _number(value: float, ticks: list[float]) -> str:
+    """A tick with as many decimals as the distance between ticks asks for."""
+    step = ticks[1] - ticks[0] if len(ticks) > 1 else 1.0
+    if step < 1e-4 or abs(value) >= 1e6:
+        return f"{value:.3g}"
+    return f"{value:.{max(0, -math.floor(math.log10(step) + 1e-9))}f}"
+
+
+def _apart(ends: list[tuple[float, str, str]], gap: float = 14) -> list[tuple[str, str, str]]:
+    """The labels at the ends of the lines, moved down where they would overlap, and all up if they leave the panel."""
+    placed: list[float] = []
+    ends = sorted(ends)
+    for y, _, _ in ends:
+        placed.append(max(y, placed[-1] + gap) if placed else y)
+    over = max(placed[-1] - (HEIGHT - BOTTOM), 0) if placed else 0
+    return [(f"{y - over:.1f}", label, colour) for y, (_, label, colour) in zip(placed, ends)]

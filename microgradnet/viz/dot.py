@@ -9,7 +9,7 @@ from .frames import Frame
 from .picture import Picture
 
 FONT = "Helvetica"
-INK, SOFT, LINE, PALE = "#1f2933", "#52606d", "#7b8794", "#cbd2d9"
+INK, DARK, SOFT, LINE, PALE = "#1f2933", "#323f4b", "#52606d", "#7b8794", "#cbd2d9"
 
 # Told apart by shape and by lightness as well as by colour, so that a print in black and white reads the same.
 STYLES = {
@@ -17,7 +17,7 @@ STYLES = {
     "input": {"shape": "note", "style": "filled", "fillcolor": "#e4f3e5", "color": "#4d8a55"},
     "constant": {"shape": "plaintext", "fontcolor": SOFT, "height": "0.2", "margin": "0.04,0.02"},
     "op": {"shape": "box", "style": "filled,rounded", "fillcolor": "white", "color": LINE},
-    "output": {"shape": "box", "style": "filled,rounded", "fillcolor": "#323f4b", "color": "#323f4b", "fontcolor": "white"},
+    "output": {"shape": "box", "style": "filled,rounded", "fillcolor": DARK, "color": DARK, "fontcolor": "white"},
     "rest": {"shape": "box", "style": "rounded,dashed", "color": LINE, "fontcolor": SOFT},
 }
 CLUSTER_FILLS = ("#f5f7fa", "#ffffff")  # by depth, in turn
@@ -30,7 +30,8 @@ def to_dot(picture: Picture, name: str, direction: str) -> Any:
     from graphviz import Digraph
 
     dot = Digraph(labels.quoted([name]))
-    dot.attr("graph", **{"class": "microgradnet"}, ordering="in", rankdir=direction, nodesep="0.25", ranksep="0.35", fontname=FONT, fontsize="10", fontcolor=SOFT)
+    dot.attr("graph", **{"class": "microgradnet"}, rankdir=direction, ordering="in", nodesep="0.25", ranksep="0.35",
+             fontname=FONT, fontsize="10", fontcolor=SOFT)  # fmt: skip
     if len(picture.boxes) > MANY:
         dot.attr("graph", nslimit="1", nslimit1="1", mclimit="0.1")
     dot.attr("node", fontname=FONT, fontsize="11", fontcolor=INK, height="0.3", margin="0.14,0.07")
@@ -53,7 +54,7 @@ def _write(dot: Any, frame: Frame, path: tuple[int, ...], pad: bool) -> None:
             dot.node(part.id, labels.quoted(part.lines), **STYLES[part.kind])
             continue
         # An arrow from above comes in at the middle of the frame: the blanks keep the name to the right of it.
-        name = " " * ((5 * len(part.name) // 2)) + part.name if pad else part.name
+        name = " " * (5 * len(part.name) // 2) + part.name if pad else part.name
         inner = (*path, i)
         with dot.subgraph(name="cluster_" + "_".join(map(str, inner))) as cluster:
             cluster.attr(label=labels.quoted([name]), labeljust="r", style="filled,rounded", color=PALE,

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..tensor import Tensor, describe
 from .dot import to_dot
+from .files import write_atomically
 from .picture import Picture
 from .render import svg
 
@@ -41,36 +41,24 @@ class Drawing:
         path = Path(path)
         suffix = path.suffix.lower()
         if suffix not in (".svg", ".dot", ".gv"):
-            raise ValueError(f"Drawing.save(): cannot write '{path}': the suffix must be .svg, .dot or .gv, not '{suffix}'")
-        write_atomically(path, self.svg if suffix == ".svg" else self.dot.source)
-        return path
+            raise ValueError(f"Drawing.save(): '{path}' must end in .svg, .dot or .gv, not in '{suffix}'")
+        return write_atomically(path, self.svg if suffix == ".svg" else self.dot.source)
 
     def _repr_svg_(self) -> str:
         return self.svg
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Write a text file beside the old one, then put it in its place."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".tmp")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+def draw(output: Any, *, params: Module | Mapping[str, Tensor] | None = None, values: bool = False,
+         grads: bool = False, show_shapes: bool = True, direction: str = "TB", max_nodes: int | None = None,
+         name: str = "output") -> Drawing:
+    """Draw how `output` was computed: parameters, inputs, and the operations on them in frames by module.
 
-
-def draw(output: Any, *, params: Module | Mapping[str, Tensor] | None = None, values: bool = False, grads: bool = False,
-         show_shapes: bool = True, direction: str = "TB", max_nodes: int | None = None, name: str = "output") -> Drawing:
-    """Draw how `output` was computed: parameters and inputs, the operations on them, grouped by the modules they ran in.
-
-    An arrow is an argument, in order and as often as it was given; a dashed one carries no gradient back.
+    An arrow is an argument, in order and as often as it was given; along a dashed one no gradient flows back.
 
     output: a Tensor, or a tuple (named or not), list or dict of them; it may have been through backward already.
-    params: a Module, or a dict of tensors by name, to name the leaves by. Modules that were called name theirs by themselves.
-    values: show the first elements of every tensor, '–' where they are not kept, as after backward without retain_graph.
-    grads: show the first elements of every gradient that is kept, '–' before backward.
+    params: a Module, or a dict of Tensors, to name the leaves by. Modules that were called name theirs by themselves.
+    values: show elements of every tensor; '–' where they were not kept, as after backward without retain_graph.
+    grads: show elements of the gradients of parameters and outputs; '–' before backward.
     direction: of the arrows: 'TB' (down), 'LR' (to the right), 'BT' or 'RL'.
     max_nodes: draw only the last so many operations, and one box for the rest.
     name: what to call the output.
@@ -79,10 +67,10 @@ def draw(output: Any, *, params: Module | Mapping[str, Tensor] | None = None, va
     for _, tensor in outputs:
         tensor._refresh()
     if all(tensor.node is None for _, tensor in outputs):
-        what = ", ".join(describe(tensor) for _, tensor in outputs[:3])
+        what = ", ".join(describe(tensor) for _, tensor in outputs[:3]) or "an empty collection"
         raise ValueError(
-            f"draw(): nothing was recorded of how {what or 'an empty collection'} was computed; compute it outside no_grad(), "
-            "from at least one tensor that requires grad"
+            f"draw(): nothing was recorded of how {what} was computed; compute it outside no_grad(), from at least one "
+            "tensor that requires grad"
         )
     if direction not in ("TB", "LR", "BT", "RL"):
         raise ValueError(f"draw(): direction must be 'TB', 'LR', 'BT' or 'RL', got {direction!r}")
@@ -92,7 +80,7 @@ def draw(output: Any, *, params: Module | Mapping[str, Tensor] | None = None, va
 
 
 def _named(output: Any, name: str) -> Iterator[tuple[str, Tensor]]:
-    """The tensors in an output, by name: 'output', 'output[0]', 'output.logits'."""
+    """The tensors in an output by name: its own, the key in a dict, the field of a named tuple, or 'output 0'."""
     if isinstance(output, Tensor):
         yield name, output
     elif isinstance(output, Mapping):

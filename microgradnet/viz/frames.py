@@ -13,7 +13,7 @@ from .names import Names
 if TYPE_CHECKING:
     from .picture import Box
 
-Call = tuple[Module, Any]  # the module, and the call within which it was called or None: a link of the chain `Node.module`
+Call = tuple[Module, Any]  # a module, and the call within which it was called or None: a link of `Node.module`
 
 
 def calls(nodes: Iterable[Node]) -> dict[int, list[Call]]:

@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from ..graph import Spec
 from ..ops.index import Slot
 
 LONGEST = 48  # characters in a line
+PLAIN = (bool, int, float, str, slice, np.dtype, np.ndarray, Slot, type(None), type(...))  # said in a few characters
 
 
 def shape(value: Any) -> str:
@@ -34,7 +36,9 @@ def number(value: Any, digits: int = 6) -> str:
 
 
 def constant(value: Any) -> str:
-    """An argument that is not a tensor: a number, the shape of an array, or the type of anything else."""
+    """An argument that is no tensor: a number, the shape of an array, or the type of anything else."""
+    if isinstance(value, Spec):
+        return "constant"  # a number too, once, that backward has freed
     if isinstance(value, (np.ndarray, np.generic)):
         return number(value.item()) if value.ndim == 0 else f"array {shape(value)}"
     return _plain(value) if _is_plain(value) else type(value).__name__
@@ -58,7 +62,7 @@ def metadata(params: dict[str, Any]) -> list[str]:
 def _is_plain(value: Any) -> bool:
     if isinstance(value, (tuple, list)):
         return all(map(_is_plain, value))
-    return value is None or isinstance(value, (bool, int, float, str, slice, np.dtype, Slot, np.ndarray)) or value is Ellipsis
+    return isinstance(value, PLAIN)
 
 
 def _plain(value: Any) -> str:
@@ -90,6 +94,6 @@ def quoted(lines: Iterable[str]) -> Any:
 
 
 def _escaped(text: str) -> str:
-    # What does not print (newlines, other controls, marks that reverse the writing) is spelled out; '&' would begin an entity.
+    # What does not print (newlines, controls, marks that turn the writing round) is spelled out. '&' begins an entity.
     visible = "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
     return visible.replace("\\", "\\\\").replace("&", "&amp;")

@@ -8,6 +8,7 @@ from ..nn.module import Module
 from ..nn.parameter import Parameter
 from ..tensor import Tensor
 
+
 class Names:
     """The names of tensors and modules, from `params` first, then from the outermost modules that were called."""
 
@@ -17,11 +18,13 @@ class Names:
         self._owned: set[int] = set()
         if isinstance(params, Mapping):
             for name, tensor in params.items():
+                if not isinstance(tensor, Tensor):
+                    raise TypeError(f"draw(): params[{name!r}] must be a Tensor, got {type(tensor).__name__}")
                 self.tensors.setdefault(id(tensor), str(name))
         elif isinstance(params, Module):
             self._add(params)
         elif params is not None:
-            raise TypeError(f"draw(): params must be a Module or a dict of tensors by name, got {type(params).__name__}")
+            raise TypeError(f"draw(): params must be a Module or a dict of Tensors, got {type(params).__name__}")
         for module in outermost:
             if id(module) not in self.modules:
                 self._add(module)

