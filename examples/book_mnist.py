@@ -19,7 +19,7 @@ from microgradnet.utils.data import TensorDataset
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("--network", type=int, choices=[30, 100], help="(default: one after the other)")
 parser.add_argument("--epochs", type=int, default=30)
-parser.add_argument("--seed", type=int, default=1)
+parser.add_argument("--seed", type=int, default=2)
 parser.add_argument("--root", default=os.environ.get("MICROGRADNET_MNIST"), help="(default: $MICROGRADNET_MNIST)")
 parser.add_argument("--fast", action="store_true", help="one epoch over 2,000 images, to see that it runs")
 options = parser.parse_args()

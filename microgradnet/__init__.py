@@ -12,6 +12,7 @@ Reading order, from the idea to its uses:
 
 from __future__ import annotations
 
+import builtins
 import importlib
 from math import e, inf, nan, pi
 from typing import Any
@@ -53,11 +54,11 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
 
 
-def is_tensor(obj: Any) -> bool:
+def is_tensor(obj: Any) -> builtins.bool:
     """Whether obj is a Tensor."""
     return isinstance(obj, Tensor)
 
 
-def numel(input: Tensor) -> int:
+def numel(input: Tensor) -> builtins.int:
     """The number of elements."""
     return input.numel()

@@ -38,7 +38,7 @@ def promote(operands: tuple, to_float: Any = False) -> np.dtype | None:
     dimensions over 0-d ones over Python numbers. `to_float`: whole numbers then become the default float dtype.
     """
     best: tuple = (-1, -1)
-    dtype: np.dtype | None = None
+    dtype: Any = None
     for x in operands:
         if hasattr(x, "dtype"):
             category, rank, own = _category(x.dtype), 1 + (len(x.shape) > 0), x.dtype

@@ -11,7 +11,7 @@ import contextvars
 import itertools
 import operator
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -61,6 +61,7 @@ class _Recording:
     """
 
     mode = _GRAD
+    _outer: list[Mode]  # the modes to go back to, the last one first
 
     def __new__(cls, function: Callable | None = None) -> Any:
         self = super().__new__(cls)
@@ -88,20 +89,20 @@ class _Recording:
             def generator(*args: Any, **kwargs: Any) -> Iterator:
                 # Each step runs in this mode and each pause in the caller's.
                 steps = function(*args, **kwargs)
-                resume = lambda: next(steps)  # noqa: E731
+                resume = functools.partial(next, steps)
                 try:
                     while True:
                         with type(self).like(self):
                             value = resume()
                         try:
                             sent = yield value
-                            resume = lambda sent=sent: steps.send(sent)  # noqa: E731
+                            resume = functools.partial(steps.send, sent)
                         except GeneratorExit:
                             with type(self).like(self):
                                 steps.close()
                             raise
                         except BaseException as error:
-                            resume = lambda error=error: steps.throw(error)  # noqa: E731
+                            resume = functools.partial(steps.throw, error)
                 except StopIteration as stop:
                     return stop.value
 
@@ -162,6 +163,9 @@ class inference_mode(_Recording):
 class set_grad_enabled(_Recording):
     """Switch recording on or off, at once, and for the length of a `with` block if used as one."""
 
+    _before: Mode
+    enabled: bool
+
     def __new__(cls, mode: bool) -> Any:
         self = super().__new__(cls)
         self._before = _mode.get()
@@ -179,7 +183,7 @@ class set_grad_enabled(_Recording):
         return super().__call__(function)
 
     @classmethod
-    def like(cls, other: _Recording) -> _Recording:
+    def like(cls, other: Any) -> _Recording:
         return enable_grad() if other.enabled else no_grad()
 
 
@@ -258,9 +262,20 @@ class Node:
     output: the value made, likewise.
     time: when; sorting by it orders any graph.
     hooks: functions on the gradient that arrives here, or None.
+    module: the module whose forward computed it, and those around that; see `running_module`.
     """
 
     __slots__ = ("op", "inputs", "params", "needs", "args", "output", "time", "hooks", "module", "__weakref__")
+
+    op: Op
+    inputs: list[Any]
+    params: dict[str, Any]
+    needs: tuple[int, ...]
+    args: Any
+    output: Any
+    time: int
+    hooks: list[Callable] | None
+    module: Any
 
     def release(self) -> None:
         """Give up the saved values and the constants, keep the shape of the graph."""
@@ -304,13 +319,14 @@ _positions = _Positions()
 def record(op: Op, inputs: list, params: dict, needs: int, args: list, output: Any) -> Node:
     """The node for `output = op(*args, **params)`; `needs` has a bit for each input that a gradient flows to.
 
-    A value that no rule reads is kept as its Spec, unless it is small.
+    A value that no rule reads is kept as its Spec, unless it is small. (Operations with metadata, such as a sum's `dim`,
+    may make a small result of a large argument.)
     """
     if _inference_used:
         _refuse_inference(op, inputs)
     node = _new(Node)
     node.op, node.inputs, node.params, node.needs = op, inputs, params, _positions[needs]
-    if op.reads_all or type(output) is tuple or output.size <= SMALL:
+    if op.reads_all or type(output) is tuple or output.size <= SMALL and (not op.names or args[0].size <= SMALL):
         node.args, node.output = args, output
     else:
         positions = node.needs
@@ -320,7 +336,7 @@ def record(op: Op, inputs: list, params: dict, needs: int, args: list, output: A
         node.output = output if op.reads(0, positions) else Spec(output)
     node.time = clock()
     node.hooks = None
-    node.module = _module_path
+    node.module = running_module
     return node
 
 
@@ -379,7 +395,8 @@ class Op:
     view: the result may share its first argument's memory.
     """
 
-    takes_parts = False  # whether `joint` takes the gradients of several outputs as `Parts`, without zeros for unused ones
+    names: tuple[str, ...]  # of the metadata, where it may be positional
+    takes_parts = False  # whether `joint` fills in the zeros for outputs that nobody used; else it gets them
 
     def __init__(self, name: str, forward: Callable, *rules: Callable | None, joint: Callable | None = None,
                  numpy: Callable | None = None, promotes: bool | str = False, view: bool = False,
@@ -410,7 +427,7 @@ class Op:
     def __repr__(self) -> str:
         return f"<op {self.name}>"
 
-    def __get__(self, tensor: Tensor | None, cls: type) -> Any:
+    def __get__(self, tensor: Any, cls: type) -> Any:
         import types
 
         return self if tensor is None else types.MethodType(self, tensor)  # so that an op serves as a method
@@ -473,8 +490,8 @@ class Op:
         """Whether the rules for the arguments in `needs` read the output (position 0) or the n-th array (n)."""
         known = self._known_reads.get((position, needs))
         if known is None:
-            rules = [self.joint] if self.joint else [self.rules[i] for i in needs if self.rules[i]]
-            known = any(_named_as_read(rule, 2 if self.joint else 1, position) for rule in rules)
+            rules = [self.joint] if self.joint else [self.rules[i] for i in needs]
+            known = any(_named_as_read(rule, 2 if self.joint else 1, position) for rule in rules if rule)
             self._known_reads[position, needs] = known
         return known
 
@@ -553,7 +570,7 @@ class Parts:
     """The gradient of an operation with several outputs, by output; it grows as they arrive."""
 
     __slots__ = ("given",)
-    shape = dtype = None
+    shape, dtype, size = None, None, 0
 
     def __init__(self, given: dict[int, Any]) -> None:
         self.given = given
@@ -578,9 +595,11 @@ ITEM = Op("item_of", _take_part, lambda g, _y, _parts, index: Parts({index: g}),
           doc="One output of an operation that has several.")
 
 
-# --- names of modules, for the drawing -------------------------------------------------------------------------------
+# --- which module computed it, for the drawing -----------------------------------------------------------------------
 
-_module_path: Any = None  # the chain of modules whose forward is running: (name, module, outer) or None; see nn.Module
+# The module whose forward is running, as (module, the same for the module that called it), or None. Shared by all
+# threads: at worst a frame in a drawing is misnamed. Set by `nn.Module.__call__`.
+running_module: Any = None
 
 
 # --- the walk -------------------------------------------------------------------------------------------------------

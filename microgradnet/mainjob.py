@@ -61,17 +61,17 @@ COSTS = {
 class Method(NamedTuple):
     """An optimizer with its options, and its learning rate where plain SGD's would be `sgd`."""
 
-    kind: type[optim.Optimizer]
+    kind: Callable[..., optim.Optimizer]
     options: dict[str, Any]
     lr: Callable[[float], float]
 
 
 OPTIMIZERS = {
     "sgd": Method(optim.SGD, {}, lambda sgd: sgd),
-    "momentum": Method(optim.SGD, {"momentum": 0.9}, lambda sgd: sgd / 10),
-    "nesterov": Method(optim.SGD, {"momentum": 0.9, "nesterov": True}, lambda sgd: sgd / 10),
-    "adam": Method(optim.Adam, {}, lambda _: 0.002),
-    "adamw": Method(optim.AdamW, {}, lambda _: 0.002),
+    "momentum": Method(optim.SGD, {"momentum": 0.9}, lambda sgd: sgd / 30),
+    "nesterov": Method(optim.SGD, {"momentum": 0.9, "nesterov": True}, lambda sgd: sgd / 30),
+    "adam": Method(optim.Adam, {}, lambda _: 0.003),
+    "adamw": Method(optim.AdamW, {}, lambda _: 0.003),
     "rmsprop": Method(optim.RMSprop, {}, lambda _: 0.001),
     "adagrad": Method(optim.Adagrad, {}, lambda _: 0.05),
 }
@@ -110,40 +110,43 @@ def run(given: Settings, out: Path, resume: Path | None = None, quiet: bool = Fa
     trainer = make_trainer(settings, download)
     if resume is not None:
         continue_from(resume, trainer, settings, out)
-    checkpoint = out / "checkpoint.npz"
+    latest = resume  # the checkpoint to continue from, should something happen
 
     def keep(epoch: Epoch) -> None:
-        trainer.save(checkpoint, settings=settings)
-        if epoch is trainer.best:
-            trainer.save(out / "best.npz", settings=settings)
+        nonlocal latest
+        with refusing(OSError):
+            trainer.save(out / "checkpoint.npz", settings=settings)
+            latest = out / "checkpoint.npz"
+            if epoch is trainer.best:
+                trainer.save(out / "best.npz", settings=settings)
 
-    failure = 0
+    problem = ""
     try:
-        with progress(trainer, settings["epochs"], quiet) as (after_epoch, after_step):
-            trainer.fit(settings["epochs"], lambda epoch: (keep(epoch), after_epoch(epoch)), after_step)
+        with progress(trainer, settings["epochs"], quiet) as (show, after_step):
+
+            def after_epoch(epoch: Epoch) -> None:
+                keep(epoch)
+                show(epoch)
+
+            trainer.fit(settings["epochs"], after_epoch, after_step)
     except NonFiniteLoss as error:
-        failure, message = FAILED, f"microgradnet train: error: {error}. {advice(error, settings)}"
+        code, problem = FAILED, f"microgradnet train: error: {error}. {advice(settings)}"
     except KeyboardInterrupt:
-        failure, message = INTERRUPTED, f"Interrupted in epoch {trainer.epoch + 1}."
+        code, problem = INTERRUPTED, f"Interrupted in epoch {trainer.epoch + 1}."
     with refusing(OSError):
         files = write_history(trainer.history, out)
-    if failure:
-        print(f"\n{message}\n{kept(trainer, checkpoint)}", file=sys.stderr)
-        return failure
+    if problem:
+        kept = f"To continue from what was kept: --resume {latest}" if latest else "No epoch was finished to be kept."
+        print(f"\n{problem}\n{kept}", file=sys.stderr)
+        return code
     show_results(trainer, settings, out, files)
     return 0
 
 
-def advice(error: NonFiniteLoss, settings: Settings) -> str:
-    """What may help a training that diverged."""
-    return f"Lower the learning rate: --lr {settings['lr'] / 10:g} in place of {settings['lr']:g}."
-
-
-def kept(trainer: Trainer, checkpoint: Path) -> str:
-    """What is left of a training that stopped early."""
-    if trainer.epoch == 0:
-        return "No epoch was finished, so there is no checkpoint."
-    return f"{checkpoint} holds epoch {trainer.epoch}; to continue from there: --resume {checkpoint}."
+def advice(settings: Settings) -> str:
+    """What helps a training that does not learn."""
+    lr = settings["lr"]
+    return f"Lower the learning rate: --lr {min(lr / 10, default_lr(settings)):g} in place of {lr:g}"
 
 
 def make_folder(out: Path) -> None:
@@ -153,7 +156,7 @@ def make_folder(out: Path) -> None:
         with tempfile.TemporaryFile(dir=out):
             pass
     except OSError as error:
-        raise Refused(f"the results cannot be written to {out}: {error.strerror}; give another folder by --out") from error
+        raise Refused(f"nothing can be written to {out}: {error.strerror}; give another folder by --out") from error
 
 
 # --- settings -------------------------------------------------------------------------------------------------------
@@ -171,10 +174,15 @@ def settings_from(given: Settings, resume: Path | None) -> Settings:
     for name in FIXED:
         if saved and settings[name] != saved[name]:
             raise Refused(f"{resume} was trained with {name} {_shown(saved[name])}, which cannot become "
-                          f"{_shown(settings[name])} now; leave --{name} out, or start anew without --resume")
+                          f"{_shown(settings[name])} now; leave that option out, or start anew without --resume")
     if settings["lr"] is None:
-        settings["lr"] = OPTIMIZERS[settings["optimizer"]].lr(COSTS[settings["cost"]].lr)
+        settings["lr"] = default_lr(settings)
     return settings
+
+
+def default_lr(settings: Settings) -> float:
+    """A learning rate that suits the optimizer and the cost."""
+    return OPTIMIZERS[settings["optimizer"]].lr(COSTS[settings["cost"]].lr)
 
 
 def _check_sizes(sizes: list[int], data: str) -> None:
@@ -188,8 +196,11 @@ def _shown(value: Any) -> str:
 
 
 def _saved_settings(checkpoint: Path) -> Settings:
-    with refusing(OSError, CheckpointError):
+    try:
         content = load(checkpoint)
+    except (OSError, CheckpointError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise Refused(f"--resume {checkpoint} cannot be read: {reason}") from error
     saved = content.get("settings") if isinstance(content, dict) else None
     if not isinstance(saved, dict) or not saved.keys() >= {*FIXED, "lr", "batch_size", "epochs", "lmbda"}:
         raise Refused(f"{checkpoint} was not saved by microgradnet train: it holds no settings to continue with")
@@ -220,8 +231,10 @@ def make_data(settings: Settings, train: bool, download: bool) -> TensorDataset:
         if not root:
             raise Refused("--data mnist needs the folder of its files: give --root FOLDER, or set MICROGRADNET_MNIST; "
                           "--download fetches them")
-        with refusing(OSError, ValueError):
+        try:
             dataset = MNIST(root, train, download=download)
+        except (OSError, ValueError) as error:
+            raise Refused(str(error).replace("download=True", "--download")) from error
     x, labels = dataset.arrays(dtype=np.dtype(settings["dtype"]))
     y = np.eye(CLASSES, dtype=x.dtype)[labels] if COSTS[settings["cost"]].one_hot else labels
     return TensorDataset(Tensor(x), Tensor(y))
@@ -265,15 +278,19 @@ def continue_from(checkpoint: Path, trainer: Trainer, settings: Settings, out: P
 @contextlib.contextmanager
 def progress(trainer: Trainer, epochs: int, quiet: bool) -> Iterator[tuple[Callable, Callable | None]]:
     """What to call after an epoch and after a step: a bar in a terminal, else a line for each epoch."""
-    tqdm = None
-    if sys.stdout.isatty() and not quiet:
-        with contextlib.suppress(ImportError):
-            from tqdm import tqdm
-    if tqdm is None:
-        yield (lambda epoch: None) if quiet else (lambda epoch: print(_line(epoch, epochs), flush=True)), None
+    if quiet:
+        yield lambda epoch: None, None
+        return
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        tqdm = None
+    if tqdm is None or not sys.stdout.isatty():
+        yield lambda epoch: print(_line(epoch, epochs), flush=True), None
         return
     steps = len(trainer.batches)
-    with tqdm(total=epochs * steps, initial=trainer.epoch * steps, unit="step", file=sys.stdout, dynamic_ncols=True) as bar:
+    done, total = trainer.epoch * steps, epochs * steps
+    with tqdm(initial=done, total=total, unit="step", file=sys.stdout, dynamic_ncols=True) as bar:
         yield lambda epoch: bar.set_description(f"epoch {epoch.epoch}, test {epoch.test_accuracy:.2%}"), bar.update
 
 
@@ -286,16 +303,17 @@ def _line(epoch: Epoch, epochs: int) -> str:
 def write_history(history: list[Epoch], out: Path) -> list[str]:
     """The history as a table and as a picture of its curves; the names of the files."""
     from .viz import curves_svg
-    from .viz.drawing import write_atomically
+    from .viz.files import write_atomically
 
     if not history:
         return []
+    columns = dict(zip(Epoch._fields, zip(*history)))
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(Epoch._fields)
     writer.writerows(history)
     write_atomically(out / "history.csv", text.getvalue())
-    write_atomically(out / "curves.svg", curves_svg(history))
+    curves_svg({name: columns[name] for name in Epoch._fields[:5]}, out / "curves.svg")
     return ["history.csv", "curves.svg"]
 
 
@@ -312,30 +330,35 @@ def show_results(trainer: Trainer, settings: Settings, out: Path, files: list[st
         loss = trainer.loss(trainer.model(x), y)
     print()
     with refusing(OSError):
-        files = [draw_graph(loss, out), *files, "checkpoint.npz", "best.npz"]
-    print(f"In {out}: {', '.join(files)}\nTry next: {what_next(settings)}")
+        files = [*draw_graph(loss, out), *files, "checkpoint.npz", "best.npz"]
+    print(f"In {out}: {', '.join(files)}\nTry next: {what_next(settings, last)}")
 
 
-def draw_graph(loss: Tensor, out: Path) -> str:
-    """Draw how a loss was computed; where nothing can render SVG, leave the DOT source and say so. The file's name."""
-    from .viz import draw
-    from .viz.render import RenderError
+def draw_graph(loss: Tensor, out: Path) -> list[str]:
+    """Draw how a loss was computed; the name of the file. Where nothing renders SVG that is said, and DOT written."""
+    from .viz import RenderError, draw
 
-    drawing = draw(loss, name="cost")
     try:
-        return drawing.save(out / "graph.svg").name
+        drawing = draw(loss, name="cost")
+    except ImportError as error:
+        print(f"No graph was drawn: {error}; pip install {error.name}")
+        return []
+    try:
+        return [drawing.save(out / "graph.svg").name]
     except RenderError as error:
-        print(f"{error} Written: graph.dot.")
-        return drawing.save(out / "graph.dot").name
+        print(f"{error} graph.dot was written in place of graph.svg.")
+        return [drawing.save(out / "graph.dot").name]
 
 
-def what_next(settings: Settings) -> str:
+def what_next(settings: Settings, last: Epoch) -> str:
     """One step on from here."""
+    if last.test_accuracy < 0.5:
+        return advice(settings)
     command = "microgradnet train"
     if settings["data"] == "mnist":
-        command += " --data mnist"
+        command += f" --data mnist --root {settings['root']}" if settings["root"] else " --data mnist"
     if settings["cost"] == "quadratic":
-        return f"{command} --cost binary-cross-entropy --activation sigmoid   (the book's cure for slow learning)"
+        return f"{command} --cost binary-cross-entropy --activation sigmoid --out cross-entropy   (learns faster: why?)"
     if settings["activation"] != "sigmoid":
-        return f"{command} --cost quadratic --activation sigmoid   (the book's first network: compare the curves)"
-    return f"{command} --hidden 100 --lmbda 5   (a larger network, with its weights held small)"
+        return f"{command} --cost quadratic --activation sigmoid --out quadratic   (as the book begins; see curves.svg)"
+    return f"{command} --hidden 100 --lmbda 5 --out large   (a larger network, its weights held small)"

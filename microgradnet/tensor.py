@@ -251,7 +251,7 @@ class Tensor:
         if self._base is not None and self._base._rebased > self._fresh:
             from .ops.inplace import regrow
 
-            regrow(self)
+            regrow(self, self._base)
 
     # --- the values, for Python and NumPy ---------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""Training: mini-batch descent on a loss, epoch by epoch, with what it measured and the checkpoints to continue from."""
+"""Training: mini-batch descent on a loss, epoch by epoch, with its history and checkpoints to continue from."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Trainer:
     """Trains a model and keeps the history.
 
     loss: a function of the model's outputs and the targets: a scalar, the mean over the examples.
-    train, test: TensorDatasets of inputs (n, …) and targets, which are labels (n,) or a row for each example (n, classes).
+    train, test: TensorDatasets of inputs (n, …) and targets: labels (n,), or for each a row (n, classes).
     generator: shuffles the training set anew for each epoch; by default the one that Dropout draws from, too.
 
     A training continued from a checkpoint comes to the same weights, bit for bit, as one that was never interrupted.
@@ -55,7 +55,7 @@ class Trainer:
         self.model, self.loss, self.optimizer = model, loss, optimizer
         self.train, self.test = train, test
         self.generator = generator or default_generator
-        self.batches = DataLoader(train, batch_size, shuffle=True, generator=self.generator)
+        self.batches: DataLoader[Any] = DataLoader(train, batch_size, shuffle=True, generator=self.generator)
         self.history: list[Epoch] = []
 
     @property
@@ -101,7 +101,8 @@ class Trainer:
         """Cost and accuracy: means over the examples, whatever the batches. The larger output is the answer."""
         self.model.eval()
         cost = correct = 0.0
-        for x, y in DataLoader(data, EVALUATED_AT_ONCE):
+        batches: DataLoader[Any] = DataLoader(data, EVALUATED_AT_ONCE)
+        for x, y in batches:
             with no_grad():
                 outputs = self.model(x)
                 batch_cost = self.loss(outputs, y).item()
@@ -109,7 +110,7 @@ class Trainer:
                 raise self._nonfinite(self.loss(self.model(x), y))  # once more, recorded
             labels = y.array if y.ndim == 1 else y.array.argmax(axis=1)
             cost += len(x) * batch_cost
-            correct += np.count_nonzero(outputs.array.argmax(axis=1) == labels)
+            correct += int(np.count_nonzero(outputs.array.argmax(axis=1) == labels))
         return cost / len(data), correct / len(data)
 
     def _nonfinite(self, loss: Tensor) -> NonFiniteLoss:

@@ -226,7 +226,8 @@ def check_zero_dim(op: Op, sample: Sample) -> None:
     tensors = leaves(sample)
     outputs = tuple_of(op(*tensors, **sample.params))
     for y in outputs:
-        assert isinstance(y, mg.Tensor) and type(y.array) is np.ndarray
+        assert isinstance(y, mg.Tensor) and isinstance(y.dtype, np.dtype) and isinstance(y.shape, tuple)
+        assert type(y.array) is np.ndarray
         assert type(y.detach().numpy()) is np.ndarray and type(y.data.array) is np.ndarray
     outputs = [y for y in outputs if y.requires_grad]
     if outputs:

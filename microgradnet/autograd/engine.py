@@ -31,7 +31,7 @@ def vjp(roots: list[Tensor], seeds: list[Any], targets: set | None, create_graph
     found: dict[Any, Any] = {}  # of the targets
     visited: list[Node] = []
     # With targets, nodes that do not lead to one are not visited, and a target itself only to see its gradient.
-    leading = None if targets is None else _leading_to(targets, walk(*roots))
+    leading: set = set() if targets is None else _leading_to(targets, walk(*roots))
     wanted = None if targets is None else leading | targets
 
     for root, seed in zip(roots, seeds):
@@ -49,7 +49,7 @@ def vjp(roots: list[Tensor], seeds: list[Any], targets: set | None, create_graph
             g = g.whole(y, create_graph)
         if node.hooks is not None:
             g = _run_hooks(node.hooks, g)
-        if wanted is not None:
+        if targets is not None:
             if node in targets:
                 found[node] = g
             if node not in leading:
@@ -95,23 +95,21 @@ def backward(tensors: Tensor | Sequence[Tensor], grad_tensors: Any = None, retai
     """
     roots = [tensors] if isinstance(tensors, Tensor) else _listed(tensors, "backward")
     seeds = _seeds(roots, grad_tensors, create_graph, "backward")
-    targets = None
-    if inputs is not None:
-        inputs = [inputs] if isinstance(inputs, Tensor) else _listed(inputs, "backward")
-        if not inputs:
-            raise RuntimeError("backward(): inputs is empty; leave it out to accumulate into every leaf")
-        targets = {_place(t, "backward") for t in inputs}
-        inputs = dict.fromkeys(inputs)  # one that is named twice gets its gradient once
-    found = _run(roots, seeds, targets, retain_graph, create_graph)
-    if targets is None:
-        _accumulate(found.items(), seeds, create_graph)
-    else:
-        _accumulate([(t, found[t.node or t]) for t in inputs if (t.node or t) in found], seeds, create_graph)
+    if inputs is None:
+        _accumulate(_run(roots, seeds, None, retain_graph, create_graph).items(), seeds, create_graph)
+        return
+    wrt = [inputs] if isinstance(inputs, Tensor) else _listed(inputs, "backward")
+    if not wrt:
+        raise RuntimeError("backward(): inputs is empty; leave it out to accumulate into every leaf")
+    found = _run(roots, seeds, {_place(t, "backward") for t in wrt}, retain_graph, create_graph)
+    # One that is named twice gets its gradient once, and one that retains it has it already.
+    reached = [t for t in dict.fromkeys(wrt) if (t.node or t) in found and not t._retains]
+    _accumulate([(t, found[t.node or t]) for t in reached], seeds, create_graph)
 
 
 def grad(outputs: Tensor | Sequence[Tensor], inputs: Tensor | Sequence[Tensor], grad_outputs: Any = None,
          retain_graph: bool | None = None, create_graph: bool = False, allow_unused: bool | None = None,
-         is_grads_batched: bool = False, materialize_grads: bool = False) -> tuple[Tensor | None, ...]:
+         is_grads_batched: bool = False, materialize_grads: bool = False) -> tuple[Tensor | Any, ...]:
     """The gradients of the sum of `outputs` with respect to `inputs`, as a tuple; no `.grad` is touched.
 
     grad_outputs: weights of the outputs, each of its output's shape; may be left out for outputs of one element.
@@ -339,7 +337,7 @@ def retain_grad(tensor: Tensor) -> None:
     """Keep `.grad` of a tensor that is not a leaf, too."""
     if not tensor.requires_grad:
         raise RuntimeError(f"retain_grad(): tensor {describe(tensor)} does not require grad")
-    if tensor.is_leaf or tensor._retains:
+    if tensor.node is None or tensor._retains:
         return
     tensor._retains = True
     kept = weakref.ref(tensor)  # the node must not hold the tensor it made
@@ -384,14 +382,15 @@ def register_hook(tensor: Tensor, hook: Callable[[Tensor], Tensor | None]) -> Re
     if not tensor.requires_grad:
         raise RuntimeError(f"register_hook(): tensor {describe(tensor)} does not require grad")
     if tensor.node is None:
-        hooks = tensor._hooks = {} if tensor._hooks is None else tensor._hooks
+        own = tensor._hooks = {} if tensor._hooks is None else tensor._hooks
         key = graph.clock()
-        hooks[key] = hook
-        return RemovableHandle(lambda: hooks.pop(key, None))
+        own[key] = hook
+        return RemovableHandle(lambda: own.pop(key, None))
     hooks = _hook_list(tensor.node)
     entry = lambda g: hook(g)  # noqa: E731 - one hook may be registered twice: each needs an identity
     hooks.insert(len(hooks) - tensor._retains, entry)  # retain_grad's own stays last: it keeps what the others return
     return RemovableHandle(lambda: hooks.remove(entry))
 
 
-Tensor.backward, Tensor.retain_grad, Tensor.register_hook = _backward, retain_grad, register_hook
+for _name, _method in [("backward", _backward), ("retain_grad", retain_grad), ("register_hook", register_hook)]:
+    setattr(Tensor, _name, _method)

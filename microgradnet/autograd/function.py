@@ -64,11 +64,13 @@ class Context:
 class Function:
     """Subclass with static `forward(ctx, *args)` and `backward(ctx, *grads)`, and call `.apply(*args)`.
 
-    forward computes on Tensors, unrecorded, and returns a Tensor or a tuple of them. backward gets a gradient per output
-    and returns one per argument of forward, None where there is none; written in Tensor operations, it can itself be
-    differentiated (create_graph=True). In place of the ctx argument of forward, a static
+    forward computes on Tensors, unrecorded, and returns a Tensor or a tuple of them. backward gets a gradient per
+    output and returns one per argument of forward, None where there is none; written in Tensor operations, it can
+    itself be differentiated (create_graph=True). In place of the ctx argument of forward, a static
     `setup_context(ctx, inputs, output)` may be given.
     """
+
+    _op: Op  # made when it is first applied
 
     @staticmethod
     def forward(*args: Any, **kwargs: Any) -> Any:
@@ -90,6 +92,9 @@ class Function:
         for i, y in enumerate(outputs):
             if not isinstance(y, Tensor):
                 raise TypeError(f"{cls.__name__}.forward must return Tensors, output {i} is a {type(y).__name__}")
+        for x in ctx._dirty:
+            if not any(x is y for y in outputs):
+                raise RuntimeError(f"{cls.__name__}: {describe(x)} was marked dirty; forward must return it, too")
         mode = graph._mode.get()
         needs = sum(1 << i for i, needed in enumerate(ctx.needs_input_grad) if needed) if mode.grad else 0
         if not needs and not mode.everything:
@@ -143,9 +148,10 @@ def _rewritten(node: Node, i: int, x: Tensor, mode: graph.Mode) -> Tensor:
     """An argument that forward wrote into: the tensor itself, with a new node."""
     from ..ops.inplace import _rebase
 
-    if x.is_leaf and x.requires_grad:
-        raise RuntimeError(f"{node.op.name}: a leaf tensor that requires grad, {describe(x)}, cannot be written in place")
-    item = graph._item(node, i, x.array, mode)
+    base = x if x._base is None else x._base
+    if base.is_leaf and base.requires_grad:
+        raise RuntimeError(f"{node.op.name}: the leaf tensor {describe(base)} requires grad: it cannot be written in place")
+    item: Any = graph._item(node, i, x.array, mode)
     if item._requires_grad:
         _rebase(x, item.node)
     else:  # captured only
@@ -155,15 +161,25 @@ def _rewritten(node: Node, i: int, x: Tensor, mode: graph.Mode) -> Tensor:
 
 def _as_op(cls: type[Function]) -> Op:
     """The table's form of a Function; one per class, kept on the class and not in the table."""
-    op = cls.__dict__.get("_op")
-    if op is None:
-        op = cls._op = Op.__new__(Op)
-        op.name, op.arity, op.names, op.rules, op.__doc__ = cls.__name__, 1_000_000, (), (), cls.__doc__
-        op.forward = lambda *args: _again(cls, args)
-        op.joint = lambda needs, g, y, *args: _gradients(cls, g, y, args[-1], len(args) - 1)
-        op.differentiable, op.view, op.promotes = True, False, False
-        op.takes_parts, op.reads_all, op.reads = True, True, lambda i, needs: False
-    return op
+    if "_op" not in cls.__dict__:
+        cls._op = _FunctionOp(cls)
+    return cls.__dict__["_op"]
+
+
+class _FunctionOp(Op):
+    """Its rules are one, and it is asked for no reading: a context saves, and checks, what it wants itself."""
+
+    arity, names, rules = 1_000_000, (), ()
+    differentiable, view, promotes = True, False, False
+    takes_parts = reads_all = True
+
+    def __init__(self, cls: type[Function]) -> None:
+        self.name, self.__doc__ = cls.__name__, cls.__doc__
+        self.forward = lambda *args: _again(cls, args)
+        self.joint = lambda needs, g, y, *args: _gradients(cls, g, y, args[-1], len(args) - 1)
+
+    def reads(self, position: int, needs: tuple[int, ...]) -> bool:
+        return False
 
 
 def _again(cls: type[Function], args: tuple) -> tuple:
@@ -187,7 +203,8 @@ def _gradients(cls: type[Function], g: Parts, y: tuple, ctx: Context, count: int
         raise RuntimeError(f"{cls.__name__}.backward returned {len(given)} gradients for {count} arguments of forward")
     for i, x in enumerate(given[:count]):
         if x is not None and not isinstance(x, Tensor):
-            raise TypeError(f"{cls.__name__}.backward must return Tensors or None, gradient {i} is a {type(x).__name__}")
+            what = type(x).__name__
+            raise TypeError(f"{cls.__name__}.backward must return Tensors or None, gradient {i} is a {what}")
     if recorded:
         return given
     return [None if x is None else x.array.view() for x in given]  # a view: nobody may take it for its own

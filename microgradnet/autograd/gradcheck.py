@@ -32,8 +32,8 @@ def gradcheck(func: Callable, inputs: Tensor | Sequence[Any], *, eps: float = 1e
     check_undefined_grad: a gradient of zeros must give zeros.
     fast_mode: along one random direction in place of each element.
 
-    Returns True; where |analytic - numeric| > atol + rtol |numeric|, raises `GradcheckError` or returns False. Near a kink
-    (relu at 0) the slopes to the left and right differ: the error says so.
+    Returns True; where |analytic - numeric| > atol + rtol |numeric|, raises `GradcheckError` or returns False. Near a
+    kink (relu at 0) the slopes to the left and right differ: the error says so.
     """
     inputs = _listed(inputs)
     _refuse_unknown("gradcheck", others)
@@ -97,8 +97,8 @@ def _warn_of_rounding(caller: str, inputs: list, eps: float) -> None:
         raise ValueError(f"{caller}(): at least one input must require grad")
     for i in _tracked(inputs):
         if inputs[i].dtype != np.float64:
-            warnings.warn(f"{caller}(): input {i} {describe(inputs[i])} is not float64: differences of step {eps} will be "
-                          "mostly rounding; use .double()", stacklevel=3)
+            warnings.warn(f"{caller}(): input {i} {describe(inputs[i])} is not float64: differences of step {eps} will "
+                          "be mostly rounding; use .double()", stacklevel=3)
 
 
 class _Check:
@@ -182,7 +182,7 @@ class _Check:
         return jacobian
 
     def slopes(self, i: int, direction: np.ndarray) -> list[np.ndarray]:
-        """For each output three rows: central, forward and backward difference quotients along a direction of input i."""
+        """For each output three rows: central, forward and backward differences along a direction of input i."""
         plus, here, minus = (self.moved(i, step * direction) for step in (self.eps, 0.0, -self.eps))
         return [
             np.array([(p - m) / (2 * self.eps), (p - h) / self.eps, (h - m) / self.eps])
@@ -207,7 +207,7 @@ class _Check:
         at = bad[0]
         note = ""
         if abs(right[at] - left[at]) > 1e-2 * max(abs(right[at]), abs(left[at]), self.atol):
-            note = f" The slopes to the left, {left[at]:.6g}, and right, {right[at]:.6g}, differ: the point is near a kink."
+            note = f" The slopes to the left, {left[at]:.6g}, and right, {right[at]:.6g}, differ: it is near a kink."
         elif not slopes.any():
             note = " The output does not move at all: func has to compute from its arguments."
         elif not self.outputs[k].requires_grad:

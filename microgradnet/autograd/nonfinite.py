@@ -44,8 +44,8 @@ def first_nonfinite(output: Tensor) -> NonFinite | None:
 def _arguments(node: Node, values: dict[Node, Any]) -> list[Any]:
     """What the node's operation was given."""
     if node.args is None:
-        raise RuntimeError(f"first_nonfinite(): backward has freed the values of {node.op.name}; look before it, or call "
-                           "backward(retain_graph=True)")
+        raise RuntimeError(f"first_nonfinite(): backward has freed the values of {node.op.name}; look before it, or "
+                           "call backward(retain_graph=True)")
     return [_made(source, values) if isinstance(arg, Spec) or arg is Parts else arg
             for source, arg in zip(node.inputs, node.args)]
 
@@ -62,13 +62,14 @@ def _output(node: Node, args: list[Any]) -> Any:
 
 def _finite(value: Any) -> bool:
     """Whether an array is finite. Plain numbers are as the program gives them, and not what went bad."""
-    return not isinstance(value, (np.ndarray, np.generic)) or value.dtype.kind not in "fc" or bool(np.isfinite(value).all())
+    floating = isinstance(value, (np.ndarray, np.generic)) and value.dtype.kind in "fc"
+    return not floating or bool(np.isfinite(value).all())
 
 
 def _leaf(tensor: Tensor, node: Node) -> str:
     """A leaf, by the name it has in the outermost module that used it."""
-    root = _outermost(node)
-    named = () if root is None else (*root.named_parameters(), *root.named_buffers())
+    modules = _modules(node)
+    named = (*modules[0].named_parameters(), *modules[0].named_buffers()) if modules else ()
     name = next((name for name, own in named if own is tensor), tensor.name)
     kind = "parameter" if tensor.requires_grad else "input"
     return f"the {kind} '{name}'" if name else f"the {kind} of {_operation(node)}"
@@ -76,16 +77,17 @@ def _leaf(tensor: Tensor, node: Node) -> str:
 
 def _operation(node: Node) -> str:
     """An operation, and the module it ran in, by its path in the outermost one."""
-    root = _outermost(node)
-    if root is None:
+    modules = _modules(node)
+    if not modules:
         return node.op.name
-    module = node.module[0]
-    path = next((path for path, part in root.named_modules() if part is module), "")
-    return f"{node.op.name} in {path + ': ' if path else ''}{type(module).__name__}"
+    path = next((path for path, part in modules[0].named_modules() if part is modules[-1]), "")
+    return f"{node.op.name} in {path + ': ' if path else ''}{type(modules[-1]).__name__}"
 
 
-def _outermost(node: Node) -> Any:
-    call = node.module
-    while call is not None and call[1] is not None:
+def _modules(node: Node) -> list[Any]:
+    """The modules whose forward was running, outermost first."""
+    modules, call = [], node.module
+    while call is not None:
+        modules.insert(0, call[0])
         call = call[1]
-    return None if call is None else call[0]
+    return [module for module in modules if module is not None]

@@ -37,14 +37,14 @@ class Module:
         raise NotImplementedError(f'Module [{self._get_name()}] is missing the required "forward" function')
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        outer = graph._module_path
-        graph._module_path = (self, outer)  # nodes recorded meanwhile remember it, for the drawing
+        outer = graph.running_module
+        graph.running_module = (self, outer)  # nodes recorded meanwhile remember it, for the drawing
         try:
             if self._hooks:
                 return hooks.call_with_hooks(self, args, kwargs)
             return self.forward(*args, **kwargs)
         finally:
-            graph._module_path = outer
+            graph.running_module = outer
 
     # --- registration -----------------------------------------------------------------------------------------------
 

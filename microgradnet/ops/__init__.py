@@ -1,15 +1,14 @@
-"""The table of operations, a file per family. Reading order: elementwise, shape, reduce, index, linalg, activation; then
-inplace (writing), methods (the operators of Tensor), fence (NumPy's protocols)."""
+"""The table of operations, a file per family. Reading order: elementwise, shape, reduce, index, linalg, activation;
+then inplace (writing), methods (the operators of Tensor), fence (NumPy's protocols)."""
 
-import numpy as np
+# ruff: noqa: I001 - names in rows; a line for each would be pages
 
-from . import fence
 from .activation import elu, gelu, hardtanh, leaky_relu, log_softmax, relu, sigmoid, silu, softmax, softplus
 from .elementwise import (
-    abs, acos, acosh, add, asin, asinh, atan, atanh, bitwise_and, bitwise_not, bitwise_or, bitwise_xor, ceil, clamp, clip,
-    cos, cosh, div, eq, erf, exp, exp2, expm1, floor, floor_divide, ge, gt, isfinite, isinf, isnan, le, log, log1p, log2,
-    log10, logical_and, logical_not, logical_or, logical_xor, lt, maximum, minimum, mul, ne, neg, pow, reciprocal, remainder,
-    round, rsqrt, sign, sin, sinh, sqrt, square, sub, tan, tanh, trunc, where,
+    abs, acos, acosh, add, asin, asinh, atan, atanh, bitwise_and, bitwise_not, bitwise_or, bitwise_xor, ceil, clamp,
+    clip, cos, cosh, div, eq, erf, exp, exp2, expm1, floor, floor_divide, ge, gt, isfinite, isinf, isnan, le, log,
+    log1p, log2, log10, logical_and, logical_not, logical_or, logical_xor, lt, maximum, minimum, mul, ne, neg, pow,
+    reciprocal, remainder, round, rsqrt, sign, sin, sinh, sqrt, square, sub, tan, tanh, trunc, where,
 )  # fmt: skip
 from .index import (
     gather, index_add, index_select, masked_fill, masked_select, scatter, scatter_add, take, take_along_dim, tril, triu,
@@ -28,25 +27,3 @@ from .shape import (
 multiply, subtract, divide, true_divide, negative, absolute = mul, sub, div, div, neg, abs
 arcsin, arccos, arctan, swapaxes, concat, concatenate = asin, acos, atan, transpose, cat, cat
 moveaxis, less, less_equal, greater, greater_equal, not_equal = movedim, lt, le, gt, ge, ne
-
-fence._VARIADIC.update({
-    np.concatenate: lambda arrays, axis=0: cat(arrays, axis),
-    np.stack: lambda arrays, axis=0: stack(arrays, axis),
-    np.transpose: lambda a, axes=None: permute(a, *(axes or reversed(range(a.ndim)))),
-    np.reshape: lambda a, shape: reshape(a, shape),
-    np.einsum: einsum,
-    np.dot: lambda a, b: matmul(a, b) if a.ndim and b.ndim else mul(a, b),
-    np.outer: lambda a, b: outer(ravel(a), ravel(b)),
-    np.where: where,
-    np.clip: lambda a, a_min=None, a_max=None: clamp(a, a_min, a_max),
-    np.var: lambda a, axis=None, ddof=0, keepdims=False: var(a, axis, correction=ddof, keepdim=keepdims),
-    np.std: lambda a, axis=None, ddof=0, keepdims=False: std(a, axis, correction=ddof, keepdim=keepdims),
-    np.ndim: lambda a: a.ndim,
-    np.shape: lambda a: tuple(a.shape),
-    np.size: lambda a: a.numel(),
-    np.allclose: lambda a, b, rtol=1e-5, atol=1e-8, equal_nan=False: bool(
-        np.allclose(np.asarray(getattr(a, "array", a)), np.asarray(getattr(b, "array", b)), rtol, atol, equal_nan)),
-    np.array_equal: lambda a, b: bool(np.array_equal(getattr(a, "array", a), getattr(b, "array", b))),
-})  # fmt: skip
-
-del np, fence

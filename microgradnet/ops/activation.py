@@ -8,7 +8,7 @@ import numpy as np
 
 from ..graph import Op
 from . import special
-from .elementwise import erf, exp, sign, tanh, where
+from .elementwise import _quiet, erf, exp, sign, tanh, where
 from .reduce import sum
 
 # A constant of float32, the usual dtype, as a 0-d array: NumPy takes twice as long with a Python number.
@@ -31,7 +31,7 @@ sigmoid = Op("sigmoid", _sigmoid, lambda g, y, _x: g * (y * (1 - y)), promotes="
 relu = Op("relu", lambda x, /: np.maximum(x, _ZERO if x.dtype is _FLOAT32 else 0), lambda g, y, _x: g * sign(y),
           doc="max(x, 0); the gradient at 0 is 0.")
 leaky_relu = Op("leaky_relu", lambda x, /, negative_slope=0.01: np.where(x > 0, x, negative_slope * x),
-                lambda g, _y, x, negative_slope=0.01: where(x > 0, g, negative_slope * g),
+                lambda g, _y, x, negative_slope=0.01: where(x > 0, g, negative_slope * g), promotes="float",
                 doc="x for x > 0, negative_slope · x elsewhere.")
 
 
@@ -39,7 +39,7 @@ def _elu(x, /, alpha=1.0):
     return np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0)))
 
 
-elu = Op("elu", _elu, lambda g, y, x, alpha=1.0: where(x > 0, g, g * (y + alpha)),
+elu = Op("elu", _elu, lambda g, y, x, alpha=1.0: where(x > 0, g, g * (y + alpha)), promotes="float",
          doc="x for x > 0, alpha (eˣ - 1) elsewhere.")
 
 
@@ -48,7 +48,8 @@ def _silu_rule(g, _y, x):
     return g * (s * (1 + x * (1 - s)))
 
 
-silu = Op("silu", lambda x, /: x * _sigmoid(x), _silu_rule, promotes="float", doc="x · sigmoid(x), also called swish.")
+silu = Op("silu", _quiet(lambda x: x / (1 + np.exp(-x))), _silu_rule, promotes="float",
+          doc="x · sigmoid(x), also called swish.")
 
 
 def _softplus(x, /, beta=1, threshold=20):
@@ -62,7 +63,7 @@ softplus = Op("softplus", _softplus,
               lambda g, _y, x, beta=1, threshold=20: where(x * beta > threshold, g, g * sigmoid(x * beta)),
               promotes="float", doc="log(1 + e^(beta x)) / beta, and x where beta x > threshold.")
 hardtanh = Op("hardtanh", lambda x, /, min_val=-1.0, max_val=1.0: np.minimum(np.maximum(x, min_val), max_val),
-              lambda g, _y, x, min_val=-1.0, max_val=1.0: where((x > min_val) & (x < max_val), g, 0.0),
+              lambda g, _y, x, min_val=-1.0, max_val=1.0: where((x > min_val) & (x < max_val), g, 0.0), promotes=True,
               doc="x held within [min_val, max_val].")
 
 _TANH_A, _TANH_B = math.sqrt(2 / math.pi), 0.044715

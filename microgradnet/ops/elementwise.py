@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from ..dtypes import result_type
 from ..graph import Op
-from ..tensor import Tensor
+from ..tensor import Tensor, describe
 from . import special
 
 
@@ -112,8 +113,16 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None, out: Tensor
         return floor_divide(input, other)
     if rounding_mode not in (None, "trunc"):
         raise ValueError(f"div(): rounding_mode must be None, 'floor' or 'trunc', got {rounding_mode!r}")
-    result = _div(input, other) if out is None else _div(input, other, out=out)
-    return result if rounding_mode is None else trunc(result)
+    if rounding_mode == "trunc":
+        return _truncated_quotient(input, other)
+    return _div(input, other) if out is None else _div(input, other, out=out)
+
+
+def _truncated_quotient(a, b):
+    if result_type(a, b).kind == "f":
+        return trunc(_div(a, b))
+    quotient = floor_divide(a, b)  # exact, as a division in floating point would not be
+    return quotient + ((quotient < 0) & (remainder(a, b) != 0))
 
 
 # --- exponentials and roots -----------------------------------------------------------------------------------------
@@ -131,7 +140,8 @@ log1p = Op("log1p", _quiet(np.log1p), lambda g, _y, x: g / (1 + x), numpy=np.log
            doc="log(1 + x), accurate near 0")
 sqrt = Op("sqrt", _quiet(np.sqrt), lambda g, y, _x: g / (2 * y), numpy=np.sqrt, promotes="float",
           doc="√x; the gradient at 0 is inf")
-rsqrt = Op("rsqrt", _quiet(lambda x: 1 / np.sqrt(x)), lambda g, y, _x: g * (-0.5 * y**3), promotes="float", doc="1 / √x")
+rsqrt = Op("rsqrt", _quiet(lambda x: 1 / np.sqrt(x)), lambda g, y, _x: g * (-0.5 * y**3), promotes="float",
+           doc="1 / √x")
 
 # --- trigonometric and hyperbolic -----------------------------------------------------------------------------------
 
@@ -175,9 +185,9 @@ logical_and = Op("logical_and", np.logical_and, doc="a and b")
 logical_or = Op("logical_or", np.logical_or, doc="a or b")
 logical_xor = Op("logical_xor", np.logical_xor, doc="Either a or b.")
 logical_not = Op("logical_not", np.logical_not, doc="not x")
-bitwise_and = Op("bitwise_and", np.bitwise_and, doc="a & b")
-bitwise_or = Op("bitwise_or", np.bitwise_or, doc="a | b")
-bitwise_xor = Op("bitwise_xor", np.bitwise_xor, doc="a ^ b")
+bitwise_and = Op("bitwise_and", np.bitwise_and, promotes=True, doc="a & b")
+bitwise_or = Op("bitwise_or", np.bitwise_or, promotes=True, doc="a | b")
+bitwise_xor = Op("bitwise_xor", np.bitwise_xor, promotes=True, doc="a ^ b")
 bitwise_not = Op("bitwise_not", np.invert, doc="~x")
 isnan = Op("isnan", np.isnan, doc="Where x is nan.")
 isinf = Op("isinf", np.isinf, doc="Where x is inf or -inf.")
@@ -241,10 +251,13 @@ def where(condition: Any, input: Any = None, other: Any = None) -> Any:
     """`input` where the condition holds, `other` elsewhere, broadcast.
 
     The branch not taken gets a gradient of exactly 0 here; but if its own derivative is infinite there, the chain rule
-    multiplies 0 by inf, as in PyTorch: `where(x > 0, sqrt(x), 0)` has a nan gradient at 0. Choose a safe argument first.
+    multiplies 0 by inf, as in PyTorch: `where(x > 0, sqrt(x), 0)` has a nan gradient at 0. Choose a safe argument
+    first.
 
     With the condition alone: the indices where it holds, one int64 tensor per dimension.
     """
     if input is None and other is None:
         return tuple(Tensor(i) for i in np.nonzero(condition.array))
+    if isinstance(condition, Tensor) and condition.dtype.kind != "b":
+        raise RuntimeError(f"where(): the condition must be a boolean tensor, got {describe(condition)}; use != 0")
     return _where(condition, input, other)

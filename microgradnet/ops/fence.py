@@ -1,18 +1,39 @@
-"""NumPy's protocols on Tensors, derived from the table: `np.exp(t)` and `ndarray * t` are recorded, and what the table does
-not know fails loudly. Nothing is detached silently."""
+"""NumPy's protocols on Tensors, derived from the table: `np.exp(t)` and `ndarray * t` are recorded, and what the table
+does not know fails loudly. Nothing is detached silently."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
 from ..graph import UFUNCS
 from ..tensor import Tensor
+from .elementwise import clamp, mul, where
+from .linalg import einsum, matmul, outer
+from .reduce import std, var
+from .shape import cat, permute, ravel, reshape, stack
 
 _RENAMED = {"axis": "dim", "keepdims": "keepdim", "a": "input", "ddof": "correction", "axis1": "dim0", "axis2": "dim1"}
-_VARIADIC: dict[Callable, Callable] = {}  # NumPy functions whose arguments need arranging; filled by ops/__init__
+_ARRANGED: dict[Callable, Callable] = {  # NumPy's functions whose arguments are not those of the operation
+    np.concatenate: lambda arrays, axis=0: cat(arrays, axis),
+    np.stack: lambda arrays, axis=0: stack(arrays, axis),
+    np.transpose: lambda a, axes=None: permute(a, *(axes or reversed(range(a.ndim)))),
+    np.reshape: lambda a, shape: reshape(a, shape),
+    np.einsum: einsum,
+    np.dot: lambda a, b: matmul(a, b) if a.ndim and b.ndim else mul(a, b),
+    np.outer: lambda a, b: outer(ravel(a), ravel(b)),
+    np.where: where,
+    np.clip: lambda a, a_min=None, a_max=None: clamp(a, a_min, a_max),
+    np.var: lambda a, axis=None, ddof=0, keepdims=False: var(a, axis, correction=ddof, keepdim=keepdims),
+    np.std: lambda a, axis=None, ddof=0, keepdims=False: std(a, axis, correction=ddof, keepdim=keepdims),
+    np.ndim: lambda a: a.ndim,
+    np.shape: lambda a: tuple(a.shape),
+    np.size: lambda a: a.numel(),
+    np.allclose: lambda a, b, *args, **kwargs: np.allclose(_bare(a), _bare(b), *args, **kwargs),
+    np.array_equal: lambda a, b, **kwargs: np.array_equal(_bare(a), _bare(b), **kwargs),
+}  # fmt: skip
 
 
 def through_ufunc(ufunc: Any, method: str, inputs: tuple, kwargs: dict) -> Any:
@@ -35,7 +56,7 @@ def through_ufunc(ufunc: Any, method: str, inputs: tuple, kwargs: dict) -> Any:
 
 def through_function(function: Callable, args: tuple, kwargs: dict) -> Any:
     """`np.function(*args)` where an argument is a Tensor."""
-    arranged = _VARIADIC.get(function)
+    arranged = _ARRANGED.get(function)
     if arranged is not None:
         return arranged(*args, **kwargs)
     op = UFUNCS.get(function)
@@ -47,11 +68,17 @@ def through_function(function: Callable, args: tuple, kwargs: dict) -> Any:
     return op(*args, **params)
 
 
+def _bare(x: Any) -> np.ndarray:
+    return np.asarray(x.array if isinstance(x, Tensor) else x)
+
+
 def _number(x: Any) -> Any:
-    return x.item() if isinstance(x, np.bool_) else Tensor(np.asarray(x)) if isinstance(x, (np.generic, np.ndarray)) else x
+    if isinstance(x, np.bool_):
+        return x.item()
+    return Tensor(np.asarray(x)) if isinstance(x, (np.generic, np.ndarray)) else x
 
 
-def _refuse(what: str) -> None:
+def _refuse(what: str) -> NoReturn:
     raise TypeError(
         f"{what} of a Tensor: there is no recorded operation of that kind. Use the Tensor's own methods, or "
         "tensor.detach().numpy() to leave the graph on purpose"

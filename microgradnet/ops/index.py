@@ -1,4 +1,4 @@
-"""Reading and writing by position. The derivative of reading is adding back at the same places, and the other way round."""
+"""Reading and writing by position. The derivative of reading is adding back at the same places, and conversely."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Slot:
 
 
 def parse(index: Any) -> tuple[tuple, list[Tensor]]:
-    """An index as written between brackets, parted into metadata and the tensors in it; lists and arrays count as tensors."""
+    """An index as written between brackets, parted into metadata and the tensors in it, lists and arrays included."""
     tensors: list[Tensor] = []
     parts = []
     for i in index if isinstance(index, tuple) else (index,):
@@ -47,9 +47,11 @@ def _index_tensor(i):
     elif isinstance(i, (bool, np.bool_, np.ndarray)):
         i = Tensor(np.array(i))
     if not isinstance(i, Tensor):
-        raise TypeError(f"an index is a number, slice, None, ..., list, array or tensor, not a {type(i).__name__} {i!r:.40}")
+        what = f"{type(i).__name__} {i!r:.40}"
+        raise TypeError(f"an index is a number, slice, None, ..., list, array or tensor, not a {what}")
     if i.dtype.kind == "f" or i.dtype == np.uint8:  # PyTorch takes uint8 for a mask
-        raise IndexError(f"index tensors must hold whole numbers (not uint8) or booleans, got {describe(i)}; use .long() or .bool()")
+        raise IndexError(f"index tensors must hold whole numbers (not uint8) or booleans, got {describe(i)}; use "
+                         ".long() or .bool()")
     return i
 
 
@@ -131,11 +133,11 @@ def getitem(input: Tensor, index: Any) -> Tensor:
     return _read_op(input, *tensors, index=parts)
 
 
-# --- by one index tensor -------------------------------------------------------------------------------------------------
+# --- by one index tensor --------------------------------------------------------------------------------------------
 
 
 def _checked(name, index, size, dim):
-    """An index array for a dimension of this size. A negative one would silently count from the end, so it is refused."""
+    """An index array for a dimension of this size. A negative one, which would count from the end, is refused."""
     if index.dtype.kind not in "iu":
         raise TypeError(f"the index must hold whole numbers, got {index.dtype}")
     if index.size and (index.min() < 0 or index.max() >= size):
@@ -191,7 +193,8 @@ scatter_sum_op = Op("scatter_add", _scattered_sum, lambda g, _y, _x, _i, _s, dim
 scatter_op = Op("scatter", _scattered,
                 lambda g, _y, _x, index, _s, dim: scatter_op(g, index, 0.0, dim=dim), None,
                 lambda g, _y, _x, index, _s, dim: _embedded(g, index, _s, dim))
-index_select_op = Op("index_select", lambda x, index, /, dim: np.take(x, _checked("index", index, x.shape[dim], dim), axis=dim),
+index_select_op = Op("index_select",
+                     lambda x, index, /, dim: np.take(x, _checked("index", index, x.shape[dim], dim), axis=dim),
                      lambda g, _y, _x, index, dim: index_sum_op(zeros_at(_x), index, g, dim=dim), None)
 
 
@@ -201,7 +204,8 @@ def _along(dim, ndim, index):
 
 def _index_summed(x, index, source, /, dim, alpha=1):
     out = np.array(x)
-    np.add.at(out, _along(dim, x.ndim, _checked("index", index, x.shape[dim], dim)), source if alpha == 1 else alpha * source)
+    places = _along(dim, x.ndim, _checked("index", index, x.shape[dim], dim))
+    np.add.at(out, places, source if alpha == 1 else alpha * source)
     return out
 
 
@@ -268,6 +272,10 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
     """A copy with `value` (a number or a 0-d tensor) where mask is True."""
     if isinstance(value, Tensor) and value.ndim:
         raise RuntimeError(f"masked_fill(): value must be a number or a 0-d tensor, got {describe(value)}; use where()")
+    if isinstance(value, Tensor):
+        value = value.to(input.dtype)
+    elif not input.is_floating_point():
+        value = input.dtype.type(value).item()  # the dtype stays
     return where(mask, value, input)
 
 
@@ -277,8 +285,10 @@ def masked_select(input: Tensor, mask: Tensor) -> Tensor:
     return getitem(input.expand(shape), mask.expand(shape))
 
 
-tril = Op("tril", lambda x, /, diagonal=0: np.tril(x, diagonal), lambda g, _y, _x, diagonal=0: tril(g, diagonal=diagonal),
-          numpy=np.tril, doc="The lower triangle, 0 above the given diagonal.")
-triu = Op("triu", lambda x, /, diagonal=0: np.triu(x, diagonal), lambda g, _y, _x, diagonal=0: triu(g, diagonal=diagonal),
-          numpy=np.triu, doc="The upper triangle, 0 below the given diagonal.")
+tril = Op("tril", lambda x, /, diagonal=0: np.tril(x, diagonal),
+          lambda g, _y, _x, diagonal=0: tril(g, diagonal=diagonal), numpy=np.tril,
+          doc="The lower triangle, 0 above the given diagonal.")
+triu = Op("triu", lambda x, /, diagonal=0: np.triu(x, diagonal),
+          lambda g, _y, _x, diagonal=0: triu(g, diagonal=diagonal), numpy=np.triu,
+          doc="The upper triangle, 0 below the given diagonal.")
 

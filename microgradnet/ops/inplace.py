@@ -1,8 +1,9 @@
 """Writing into a tensor's memory, with the graph kept true.
 
-`x.mul_(y)` computes what `mul` computes, writes it where x was, and gives x a new node; whatever used the old x keeps the
-old node. Versions belong to memory (see `graph.stamp`), so a value that a rule needs and that was overwritten raises at
-backward. Views: a recorded write through one view gives the base a new node, from which every view then regrows its own.
+`x.mul_(y)` computes what `mul` computes, writes it where x was, and gives x a new node; whatever used the old x keeps
+the old node. Versions belong to memory (see `graph.stamp`), so a value that a rule needs and that was overwritten
+raises at backward. Views: a recorded write through one view gives the base a new node, from which every view then
+regrows its own.
 """
 
 from __future__ import annotations
@@ -24,12 +25,13 @@ def write(op: Op, x: Tensor, *operands: Any, **params: Any) -> Tensor:
     old = _stand_in(x)
     result = op(old, *operands, **params)
     if result.shape != x.shape:
-        raise graph.ShapeError(f"{op.name}_: the result has shape {tuple(result.shape)}, which x {describe(x)} cannot hold in place")
+        raise _misfit(op.name, x, result)
     if result.dtype != x.dtype and not np.can_cast(result.dtype, x.dtype, "same_kind"):
         raise RuntimeError(f"{op.name}_: a result of dtype {result.dtype} cannot be stored in {describe(x)}")
     if tracked:
         _keep(x.array, result.node)
-        old._data = result.node.args[0]
+        if isinstance(result.node.args[0], np.ndarray):
+            old._data = result.node.args[0]
     x.array[...] = result._data
     graph.stamp(x.array)
     if tracked:
@@ -54,8 +56,8 @@ def _tracked(name: str, x: Tensor, operands: tuple) -> bool:
     """Whether a write into x is recorded; an error where it may not happen."""
     if not x.array.flags.writeable:
         raise RuntimeError(
-            f"{name}_: {describe(x)} cannot be written: its elements share places in memory, as after expand(), or the array "
-            "it was made from is read-only; clone() it first"
+            f"{name}_: {describe(x)} cannot be written: its elements share places in memory, as after expand(), or the "
+            "array it was made from is read-only; clone() it first"
         )
     if not graph.is_grad_enabled():
         return False
@@ -64,8 +66,8 @@ def _tracked(name: str, x: Tensor, operands: tuple) -> bool:
         if base.node is None and base._requires_grad:
             what = "a leaf tensor that requires grad" if base is x else "a view of a leaf tensor that requires grad"
             raise RuntimeError(
-                f"{name}_: {what}, {describe(x)}, cannot be written in place while recording; do it under no_grad(), or use the "
-                "operation that returns a new tensor"
+                f"{name}_: {what}, {describe(x)}, cannot be written in place while recording; do it under no_grad(), "
+                "or use the operation that returns a new tensor"
             )
         return True
     return any(isinstance(o, Tensor) and o.requires_grad for o in operands) and x.is_floating_point()
@@ -106,9 +108,8 @@ def _addresses(array: np.ndarray) -> np.ndarray:
     return np.broadcast_to(total, array.shape).reshape(-1)
 
 
-def regrow(view: Tensor) -> None:
+def regrow(view: Tensor, base: Tensor) -> None:
     """A view's node, made anew from its base's."""
-    base = view._base
     if base.requires_grad:
         with graph.enable_grad():
             handle = _stand_in(base)
@@ -117,10 +118,10 @@ def regrow(view: Tensor) -> None:
     view._fresh = graph.clock()
 
 
-# --- the operations with a trailing underscore --------------------------------------------------------------------------
+# --- the operations with a trailing underscore ----------------------------------------------------------------------
 
 
-def in_place(function: Callable, name: str | None = None) -> Callable:
+def in_place(function: Any) -> Callable:
     """The in-place form of an operation whose result has its first operand's shape."""
 
     def method(self, *args, **kwargs):
@@ -132,7 +133,7 @@ def in_place(function: Callable, name: str | None = None) -> Callable:
             return write(function, self, *args, **kwargs)
         return _write_composed(function, name, self, tracked, args, kwargs)
 
-    name = name or function.__name__
+    name = function.__name__
     method.__name__ = method.__qualname__ = name + "_"
     method.__doc__ = f"`{name}`, written into this tensor's memory."
     return method
@@ -145,12 +146,17 @@ def _write_composed(function, name, x, tracked, args, kwargs):
         old._data = np.array(x._data)
     result = function(old, *args, **kwargs)
     if result.shape != x.shape:
-        raise graph.ShapeError(f"{name}_: the result has shape {tuple(result.shape)}, which x {describe(x)} cannot hold in place")
+        raise _misfit(name, x, result)
     return copy_(x, result)
 
 
+def _misfit(name: str, x: Tensor, result: Tensor) -> graph.ShapeError:
+    return graph.ShapeError(f"{name}_: x {describe(x)} cannot hold the result, whose shape is {tuple(result.shape)}")
+
+
 copy_op = Op("copy", lambda x, source, /: np.array(np.broadcast_to(source, x.shape), dtype=x.dtype),
-             lambda g, _y, _x, _s: elementwise._zero(g, _y, _x), lambda g, _y, _x, _s: g, doc="source, in the form of x")
+             lambda g, _y, _x, _s: elementwise._zero(g, _y, _x), lambda g, _y, _x, _s: g,
+             doc="source, in the form of x")
 
 
 def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
@@ -219,18 +225,18 @@ def _swap(self: Tensor, dim0: int, dim1: int) -> Tensor:
     return self
 
 
-WRITERS: dict[str, Callable] = {
+WRITERS: dict[str, Any] = {
     f.__name__: f
     for f in [
         *map(in_place, [
             elementwise.mul, elementwise.neg, elementwise.abs, elementwise.exp, elementwise.log, elementwise.sqrt,
-            elementwise.rsqrt, elementwise.reciprocal, elementwise.square, elementwise.sin, elementwise.cos, elementwise.tan,
-            elementwise.tanh, elementwise.floor, elementwise.ceil, elementwise.round, elementwise.trunc, elementwise.sign,
-            elementwise.pow, elementwise.remainder, elementwise.floor_divide, elementwise.erf, elementwise.expm1,
-            elementwise.log1p, activation.sigmoid, activation.relu, index.tril, index.triu,
-            elementwise.add, elementwise.sub, elementwise.div, elementwise.clamp, index.masked_fill, index.scatter,
-            index.scatter_add, index.index_add, addcmul, addcdiv, lerp, elementwise.logical_and, elementwise.logical_or,
-            elementwise.logical_not,
+            elementwise.rsqrt, elementwise.reciprocal, elementwise.square, elementwise.sin, elementwise.cos,
+            elementwise.tan, elementwise.tanh, elementwise.floor, elementwise.ceil, elementwise.round,
+            elementwise.trunc, elementwise.sign, elementwise.pow, elementwise.remainder, elementwise.floor_divide,
+            elementwise.erf, elementwise.expm1, elementwise.log1p, activation.sigmoid, activation.relu, index.tril,
+            index.triu, elementwise.add, elementwise.sub, elementwise.div, elementwise.clamp, index.masked_fill,
+            index.scatter, index.scatter_add, index.index_add, addcmul, addcdiv, lerp, elementwise.logical_and,
+            elementwise.logical_or, elementwise.logical_not,
         ]),
         copy_, fill_, zero_,
     ]

@@ -118,7 +118,7 @@ def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: float = 1, alpha: 
     return beta * input + alpha * mm(mat1, mat2)
 
 
-# --- einsum ---------------------------------------------------------------------------------------------------------------
+# --- einsum ---------------------------------------------------------------------------------------------------------
 
 
 def _einsum(*operands, equation):
@@ -126,7 +126,7 @@ def _einsum(*operands, equation):
 
 
 def _einsum_rule(needs, g, _y, *operands, equation):
-    """An operand's gradient is an einsum itself: the result's gradient in its place, and the result's labels to its own."""
+    """An operand's gradient is an einsum itself: the result's gradient takes its place, and its labels the result's."""
     terms, result = equation.split("->")
     terms = terms.split(",")
     gradients = []
@@ -150,11 +150,14 @@ einsum_op = Op("einsum", _einsum, joint=_einsum_rule, numpy=np.einsum, promotes=
 
 
 def einsum(equation: str, *operands: Any) -> Tensor:
-    """Sums of products over labelled dimensions, as in NumPy: einsum('bij,bjk->bik', a, b). '...' and repeated labels work."""
+    """Sums of products over labelled dimensions, as in NumPy: einsum('bij,bjk->bik', a, b).
+
+    '...' and repeated labels work.
+    """
     if len(operands) == 1 and isinstance(operands[0], (list, tuple)):
         operands = tuple(operands[0])
-    equation, operands = _plain(equation.replace(" ", ""), list(operands))
-    return einsum_op(*operands, equation=equation)
+    equation, arrays = _plain(equation.replace(" ", ""), list(operands))
+    return einsum_op(*arrays, equation=equation)
 
 
 def _plain(equation: str, operands: list) -> tuple[str, list]:

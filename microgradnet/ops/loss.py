@@ -30,4 +30,5 @@ def _nll_rule(g, _y, _log_p, labels, scale):
     return scatter_op(zeros_at(_log_p), labels.reshape((-1, 1)), g * -scale, dim=1)
 
 
-nll = Op("nll", _nll, _nll_rule, None, doc="-scale · Σ log_p[i, labels[i]] for log_p of shape (N, C) and N labels below C.")
+nll = Op("nll", _nll, _nll_rule, None,
+         doc="-scale · Σ log_p[i, labels[i]] for log_p of shape (N, C) and N labels below C.")

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from ..dtypes import check_device, float16, float32, float64, int8, int16, int32, int64, uint8
-from ..dtypes import bool as bool_
-from ..tensor import Tensor, describe
 from .. import random
+from ..dtypes import bool as bool_
+from ..dtypes import check_device, float16, float32, float64, int8, int16, int32, int64, uint8
+from ..tensor import Tensor, describe
 from . import activation, creation, elementwise, index, inplace, linalg, reduce, shape
 from .elementwise import _add, _div, _sub, mul, pow
 
@@ -44,40 +44,41 @@ def _reflected(op):
     return method
 
 
-Tensor.__add__ = _binary(_add)  # self + other
-Tensor.__radd__ = _reflected(_add)  # other + self
-Tensor.__sub__ = _binary(_sub)  # self - other
-Tensor.__rsub__ = _reflected(_sub)  # other - self
-Tensor.__mul__ = _binary(mul)  # self * other
-Tensor.__rmul__ = _reflected(mul)  # other * self
-Tensor.__truediv__ = _binary(_div)  # self / other
-Tensor.__rtruediv__ = _reflected(_div)  # other / self
-Tensor.__floordiv__ = _binary(elementwise.floor_divide)  # self // other
-Tensor.__rfloordiv__ = _reflected(elementwise.floor_divide)  # other // self
-Tensor.__mod__ = _binary(elementwise.remainder)  # self % other
-Tensor.__rmod__ = _reflected(elementwise.remainder)  # other % self
-Tensor.__pow__ = _binary(pow)  # self ** other
-Tensor.__rpow__ = _reflected(pow)  # other ** self
-Tensor.__matmul__ = _binary(linalg.matmul)  # self @ other
-Tensor.__rmatmul__ = _reflected(linalg.matmul)  # other @ self
-Tensor.__eq__ = _binary(elementwise.eq)  # self == other
-Tensor.__ne__ = _binary(elementwise.ne)  # self != other
-Tensor.__lt__ = _binary(elementwise.lt)  # self < other
-Tensor.__le__ = _binary(elementwise.le)  # self <= other
-Tensor.__gt__ = _binary(elementwise.gt)  # self > other
-Tensor.__ge__ = _binary(elementwise.ge)  # self >= other
-Tensor.__and__ = _binary(elementwise.bitwise_and)  # self & other
-Tensor.__rand__ = _reflected(elementwise.bitwise_and)  # other & self
-Tensor.__or__ = _binary(elementwise.bitwise_or)  # self | other
-Tensor.__ror__ = _reflected(elementwise.bitwise_or)  # other | self
-Tensor.__xor__ = _binary(elementwise.bitwise_xor)  # self ^ other
-Tensor.__rxor__ = _reflected(elementwise.bitwise_xor)  # other ^ self
-Tensor.__neg__ = lambda self: elementwise.neg(self)  # -self
-Tensor.__pos__ = lambda self: self  # +self
-Tensor.__abs__ = lambda self: elementwise.abs(self)  # abs(self)
-Tensor.__invert__ = lambda self: elementwise.bitwise_not(self)  # ~self
-Tensor.__getitem__ = index.getitem  # self[index]
-Tensor.__setitem__ = inplace.setitem  # self[index] = value
+for _name, _op in [
+    ("add", _add),  # self + other
+    ("sub", _sub),  # self - other
+    ("mul", mul),  # self * other
+    ("truediv", _div),  # self / other
+    ("floordiv", elementwise.floor_divide),  # self // other
+    ("mod", elementwise.remainder),  # self % other
+    ("pow", pow),  # self ** other
+    ("matmul", linalg.matmul),  # self @ other
+    ("and", elementwise.bitwise_and),  # self & other
+    ("or", elementwise.bitwise_or),  # self | other
+    ("xor", elementwise.bitwise_xor),  # self ^ other
+]:
+    setattr(Tensor, f"__{_name}__", _binary(_op))
+    setattr(Tensor, f"__r{_name}__", _reflected(_op))  # other + self, …
+
+for _name, _op in [
+    ("eq", elementwise.eq),  # self == other
+    ("ne", elementwise.ne),  # self != other
+    ("lt", elementwise.lt),  # self < other
+    ("le", elementwise.le),  # self <= other
+    ("gt", elementwise.gt),  # self > other
+    ("ge", elementwise.ge),  # self >= other
+]:
+    setattr(Tensor, f"__{_name}__", _binary(_op))
+
+for _name, _method in [
+    ("neg", lambda self: elementwise.neg(self)),  # -self
+    ("pos", lambda self: self),  # +self
+    ("abs", lambda self: elementwise.abs(self)),  # abs(self)
+    ("invert", lambda self: elementwise.bitwise_not(self)),  # ~self
+    ("getitem", index.getitem),  # self[index]
+    ("setitem", inplace.setitem),  # self[index] = value
+]:
+    setattr(Tensor, f"__{_name}__", _method)
 
 
 def _in_place_operator(write):
@@ -87,28 +88,29 @@ def _in_place_operator(write):
     return method
 
 
-for _operator, _writer in [("add", "add_"), ("sub", "sub_"), ("mul", "mul_"), ("truediv", "div_"), ("pow", "pow_"),
-                           ("floordiv", "floor_divide_"), ("mod", "remainder_")]:
-    setattr(Tensor, f"__i{_operator}__", _in_place_operator(inplace.WRITERS[_writer]))  # self += other, …
+for _name, _long in [("add", "add_"), ("sub", "sub_"), ("mul", "mul_"), ("truediv", "div_"), ("pow", "pow_"),
+                     ("floordiv", "floor_divide_"), ("mod", "remainder_")]:
+    setattr(Tensor, f"__i{_name}__", _in_place_operator(inplace.WRITERS[_long]))  # self += other, …
 
 for _module in (elementwise, activation, reduce, shape, index, linalg):
     for _name in """
-        add sub mul div neg abs square reciprocal pow floor_divide remainder exp exp2 expm1 log log2 log10 log1p sqrt rsqrt sin
-        cos tan asin acos atan sinh cosh tanh asinh acosh atanh erf sign floor ceil trunc round eq ne lt le gt ge logical_and
-        logical_or logical_xor logical_not bitwise_and bitwise_or bitwise_xor bitwise_not isnan isinf isfinite maximum minimum
-        clamp clip sigmoid relu softmax log_softmax sum mean prod var std amax amin argmax argmin max min logsumexp cumsum norm
-        all any count_nonzero reshape view view_as flatten unflatten squeeze unsqueeze transpose permute t movedim expand
-        expand_as broadcast_to repeat tile flip split chunk unbind clone ravel gather scatter scatter_add index_select index_add
-        take take_along_dim masked_fill masked_select tril triu matmul mm bmm mv dot outer addmm
+        add sub mul div neg abs square reciprocal pow floor_divide remainder exp exp2 expm1 log log2 log10 log1p sqrt
+        rsqrt sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh erf sign floor ceil trunc round eq ne lt le gt
+        ge logical_and logical_or logical_xor logical_not bitwise_and bitwise_or bitwise_xor bitwise_not isnan isinf
+        isfinite maximum minimum clamp clip sigmoid relu softmax log_softmax sum mean prod var std amax amin argmax
+        argmin max min logsumexp cumsum norm all any count_nonzero reshape view view_as flatten unflatten squeeze
+        unsqueeze transpose permute t movedim expand expand_as broadcast_to repeat tile flip split chunk unbind clone
+        ravel gather scatter scatter_add index_select index_add take take_along_dim masked_fill masked_select tril triu
+        matmul mm bmm mv dot outer addmm
     """.split():  # fmt: skip
         if hasattr(_module, _name):
             setattr(Tensor, _name, getattr(_module, _name))
 
-for _name, _long in [("multiply", "mul"), ("subtract", "sub"), ("divide", "div"), ("true_divide", "div"), ("negative", "neg"),
-                     ("absolute", "abs"), ("swapaxes", "transpose"), ("arcsin", "asin"), ("arccos", "acos"),
-                     ("arctan", "atan"), ("less", "lt"), ("greater", "gt"), ("less_equal", "le"), ("greater_equal", "ge"),
-                     ("ger", "outer"), ("not_equal", "ne")]:
-    setattr(Tensor, _name, getattr(Tensor, _long))
+for _name, _other in [("multiply", "mul"), ("subtract", "sub"), ("divide", "div"), ("true_divide", "div"),
+                      ("negative", "neg"), ("absolute", "abs"), ("swapaxes", "transpose"), ("arcsin", "asin"),
+                      ("arccos", "acos"), ("arctan", "atan"), ("less", "lt"), ("greater", "gt"), ("less_equal", "le"),
+                      ("greater_equal", "ge"), ("ger", "outer"), ("not_equal", "ne")]:
+    setattr(Tensor, _name, getattr(Tensor, _other))
 
 for _name, _writer in inplace.WRITERS.items():
     setattr(Tensor, _name, _writer)
@@ -137,18 +139,15 @@ def to(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         return shape.clone(self) if kwargs.get("copy") else self
     dtype = np.dtype(dtype)
     if dtype.kind not in "fiub":
-        raise TypeError(f"to({dtype}): a Tensor holds floats, whole numbers and booleans; complex tensors are out of scope")
+        raise TypeError(f"to({dtype}): a Tensor holds floats, whole numbers and booleans; complex tensors are out of "
+                        "scope")
     return (shape.to_dtype if dtype.kind == "f" else cast)(self, dtype=dtype)
 
 
 cast = shape.Op("cast", lambda x, /, dtype: x.astype(dtype), doc="In a dtype without fractions: no derivative.")
 
-Tensor.to = to
-Tensor.where = where_method
-Tensor.type = lambda self, dtype=None, **_: f"microgradnet.{self.dtype}" if dtype is None else self.to(dtype)
-Tensor.type_as = lambda self, other: self.to(other.dtype)
-for _name, _dtype in dict(float=float32, double=float64, half=float16, long=int64, int=int32, short=int16, char=int8, byte=uint8,
-                          bool=bool_).items():  # fmt: skip
+for _name, _dtype in dict(float=float32, double=float64, half=float16, long=int64, int=int32, short=int16, char=int8,
+                          byte=uint8, bool=bool_).items():  # fmt: skip
     setattr(Tensor, _name, lambda self, dtype=_dtype: self.to(dtype))
 
 
@@ -173,18 +172,12 @@ def share_memory_of(self: Tensor) -> int:
     return self.array.__array_interface__["data"][0]
 
 
-Tensor.contiguous, Tensor.cpu, Tensor.cuda, Tensor.data_ptr = contiguous, cpu, cuda, share_memory_of
-Tensor.T = property(lambda self: shape.permute(self, *reversed(range(self.ndim))), doc="The dimensions in reverse order.")
-Tensor.mT = property(lambda self: shape.transpose(self, -2, -1), doc="The last two dimensions exchanged.")
-
 
 def stride(self: Tensor, dim: int | None = None) -> Any:
     """Steps between elements along each dimension, in elements."""
     steps = tuple(s // self.itemsize for s in self.array.strides)
     return steps if dim is None else steps[dim]
 
-
-Tensor.stride = stride
 
 
 def equal(input: Tensor, other: Tensor) -> bool:
@@ -204,8 +197,15 @@ def isclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-
     return Tensor(np.isclose(input.array, other.array, rtol, atol, equal_nan))
 
 
-Tensor.equal, Tensor.allclose, Tensor.isclose = equal, allclose, isclose
-
+for _name, _attribute in dict(
+    to=to, where=where_method, contiguous=contiguous, cpu=cpu, cuda=cuda, data_ptr=share_memory_of, stride=stride,
+    equal=equal, allclose=allclose, isclose=isclose,
+    type=lambda self, dtype=None, **_: f"microgradnet.{self.dtype}" if dtype is None else self.to(dtype),
+    type_as=lambda self, other: self.to(other.dtype),
+    T=property(lambda self: shape.permute(self, *reversed(range(self.ndim))), doc="The dimensions in reverse order."),
+    mT=property(lambda self: shape.transpose(self, -2, -1), doc="The last two dimensions exchanged."),
+).items():  # fmt: skip
+    setattr(Tensor, _name, _attribute)
 for _name in ("new_tensor", "new_zeros", "new_ones", "new_full", "new_empty"):
     setattr(Tensor, _name, getattr(creation, _name))
 for _name in ("uniform_", "normal_", "exponential_", "bernoulli_", "random_", "bernoulli", "multinomial"):

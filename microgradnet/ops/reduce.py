@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 
 from ..graph import Op
-from ..tensor import Tensor
+from ..tensor import Tensor, describe
 from .elementwise import abs, exp, maximum, minimum, where
 from .index import gather
 from .shape import clone, flip, spread, squeeze, transpose
+
+_INT64 = np.dtype(np.int64)
 
 
 def _axis(dim):
@@ -40,11 +42,16 @@ def _over(shape, dim):
     return count
 
 
-# --- sums ---------------------------------------------------------------------------------------------------------------
+# --- sums -----------------------------------------------------------------------------------------------------------
 
 
 def _sum(x, /, dim=None, keepdim=False, dtype=None):
-    return np.add.reduce(x, axis=_axis(dim), keepdims=keepdim, dtype=dtype)
+    return np.add.reduce(x, axis=_axis(dim), keepdims=keepdim, dtype=dtype or _accumulator(x))
+
+
+def _accumulator(x):
+    """What running sums and products are kept in: int64 for whole numbers, where NumPy takes uint64 for unsigned ones."""
+    return _INT64 if x.dtype.kind == "u" else None
 
 
 def _sum_rule(g, _y, _x, dim=None, keepdim=False, dtype=None):
@@ -52,8 +59,8 @@ def _sum_rule(g, _y, _x, dim=None, keepdim=False, dtype=None):
 
 
 def _mean(x, /, dim=None, keepdim=False, dtype=None):
-    if dtype is None and x.dtype.kind not in "fc":
-        raise TypeError("the mean of whole numbers has no dtype of its own; use .float() or dtype=")
+    if dtype is None:
+        _refuse_whole("mean", x)
     with np.errstate(all="ignore"):  # the mean of nothing is nan
         return np.add.reduce(x, axis=_axis(dim), keepdims=keepdim, dtype=dtype) / _over(x.shape, dim)
 
@@ -66,11 +73,16 @@ sum = Op("sum", _sum, _sum_rule, numpy=np.sum, doc="The sum over `dim`, all dime
 mean = Op("mean", _mean, _mean_rule, numpy=np.mean, doc="The mean over `dim`, all dimensions if None.")
 
 
-def _product(x, /, dim=None, keepdim=False):
-    return np.multiply.reduce(x, axis=_axis(dim), keepdims=keepdim)
+def _refuse_whole(name, x):
+    if x.dtype.kind not in "fc":
+        raise RuntimeError(f"{name}() of whole numbers, {describe(x)}, has no dtype of its own; convert with .float()")
 
 
-def _product_rule(g, y, x, dim=None, keepdim=False):
+def _product(x, /, dim=None, keepdim=False, dtype=None):
+    return np.multiply.reduce(x, axis=_axis(dim), keepdims=keepdim, dtype=dtype or _accumulator(x))
+
+
+def _product_rule(g, y, x, dim=None, keepdim=False, dtype=None):
     g, y = _back(g, x.shape, dim, keepdim), _back(y, x.shape, dim, keepdim)
     if not bool((x == 0).any()):
         return g * (y / x)
@@ -86,6 +98,7 @@ def _others(x):
 
 
 def _variance(x, /, dim=None, correction=1, keepdim=False):
+    _refuse_whole("var", x)
     count = _over(x.shape, dim)
     with np.errstate(all="ignore"):  # of too few elements it is nan
         centred = x - np.add.reduce(x, axis=_axis(dim), keepdims=True) / count
@@ -120,19 +133,21 @@ def _correction(dim, unbiased, correction):
     return dim, (int(unbiased) if unbiased is not None else correction)
 
 
-def var(input: Any, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: float = 1) -> Any:
+def var(input: Any, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *,
+        correction: float = 1) -> Any:
     """The variance over `dim`: squared deviations summed, over n - correction (PyTorch's default 1, NumPy's is 0)."""
     dim, correction = _correction(dim, unbiased, correction)
     return _var(input, dim=dim, correction=correction, keepdim=keepdim)
 
 
-def std(input: Any, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: float = 1) -> Any:
+def std(input: Any, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *,
+        correction: float = 1) -> Any:
     """The square root of `var`; its gradient is 0 where all elements are equal."""
     dim, correction = _correction(dim, unbiased, correction)
     return _std(input, dim=dim, correction=correction, keepdim=keepdim)
 
 
-# --- extremes -----------------------------------------------------------------------------------------------------------
+# --- extremes -------------------------------------------------------------------------------------------------------
 
 
 def _evenly(g, y, x, dim=None, keepdim=False):
@@ -155,10 +170,14 @@ def _position(find):
     return forward
 
 
-amax = Op("amax", _extreme(np.maximum.reduce), _evenly, numpy=np.max, doc="The largest; ties share the gradient evenly.")
-amin = Op("amin", _extreme(np.minimum.reduce), _evenly, numpy=np.min, doc="The smallest; ties share the gradient evenly.")
-argmax = Op("argmax", _position(np.argmax), numpy=np.argmax, doc="The position of the largest; the first among equals.")
-argmin = Op("argmin", _position(np.argmin), numpy=np.argmin, doc="The position of the smallest; the first among equals.")
+amax = Op("amax", _extreme(np.maximum.reduce), _evenly, numpy=np.max,
+          doc="The largest; ties share the gradient evenly.")
+amin = Op("amin", _extreme(np.minimum.reduce), _evenly, numpy=np.min,
+          doc="The smallest; ties share the gradient evenly.")
+argmax = Op("argmax", _position(np.argmax), numpy=np.argmax,
+            doc="The position of the largest; the first among equals.")
+argmin = Op("argmin", _position(np.argmin), numpy=np.argmin,
+            doc="The position of the smallest; the first among equals.")
 
 Extreme = collections.namedtuple("Extreme", ["values", "indices"])
 
@@ -167,7 +186,8 @@ def _max_or_min(name, full, position, pairwise, input, dim, keepdim, other):
     if other is not None or isinstance(dim, Tensor):
         return pairwise(input, dim if other is None else other)
     if input.numel() == 0 and (dim is None or input.shape[dim] == 0):
-        raise IndexError(f"{name}(): there is no {name} of a tensor of shape {tuple(input.shape)} over {dim if dim is not None else 'all'}")
+        along = "all" if dim is None else dim
+        raise IndexError(f"{name}(): there is no {name} of a tensor of shape {tuple(input.shape)} over {along}")
     if dim is None:
         return full(input)
     if input.ndim == 0:
@@ -177,7 +197,6 @@ def _max_or_min(name, full, position, pairwise, input, dim, keepdim, other):
     if not keepdim:
         values, indices = squeeze(values, dim), squeeze(indices, dim)
     return Extreme(values, indices)
-
 
 
 def max(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Tensor | None = None) -> Any:
@@ -193,7 +212,7 @@ def min(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Tensor 
     return _max_or_min("min", amin, argmin, minimum, input, dim, keepdim, other)
 
 
-# --- the rest -----------------------------------------------------------------------------------------------------------
+# --- the rest -------------------------------------------------------------------------------------------------------
 
 
 def _log_sum_exp(x, /, dim, keepdim=False):
@@ -220,14 +239,14 @@ def _finite(y):
     return where(y == -np.inf, 0.0, y)
 
 
-cumsum = Op("cumsum", lambda x, /, dim, dtype=None: np.cumsum(x, axis=dim, dtype=dtype),
+cumsum = Op("cumsum", lambda x, /, dim, dtype=None: np.cumsum(x, axis=dim, dtype=dtype or _accumulator(x)),
             lambda g, _y, _x, dim, dtype=None: flip(cumsum(flip(g, dim), dim=dim), dim), numpy=np.cumsum,
             doc="Running sums along `dim`.")
 all = Op("all", lambda x, /, dim=None, keepdim=False: np.logical_and.reduce(x, axis=_axis(dim), keepdims=keepdim),
          numpy=np.all, doc="Whether all are true.")
 any = Op("any", lambda x, /, dim=None, keepdim=False: np.logical_or.reduce(x, axis=_axis(dim), keepdims=keepdim),
          numpy=np.any, doc="Whether any is true.")
-count_nonzero = Op("count_nonzero", lambda x, /, dim=None: np.count_nonzero(x, axis=_axis(dim)), numpy=np.count_nonzero,
+count_nonzero = Op("count_nonzero", lambda x, /, dim=None: np.asarray(np.count_nonzero(x, axis=_axis(dim))), numpy=np.count_nonzero,
                    doc="How many are not 0.")
 
 
@@ -251,6 +270,7 @@ def norm(input: Tensor, p: Any = 2, dim: Any = None, keepdim: bool = False, dtyp
     """
     if dtype is not None:
         input = input.to(dtype)
+    _refuse_whole("norm", input)
     if p in (2, 2.0, "fro", None):
         return euclidean(input, dim=dim, keepdim=keepdim)
     if isinstance(p, str):

@@ -21,7 +21,7 @@ def _ones(n, dtype):
 def _sum_to(x, /, shape):
     given, lead = x.shape, x.ndim - len(shape)
     if lead == 1 and x.ndim == 2 and x.dtype.kind == "f":
-        x = _ones(len(x), x.dtype).dot(x)  # a row of ones times the matrix: BLAS is several times faster than a reduction
+        x = _ones(len(x), x.dtype).dot(x)  # a row of ones times the matrix: several times faster than a reduction
     elif lead > 0:
         x = np.add.reduce(x, axis=tuple(range(lead)))
     if x.shape != shape and lead >= 0:
@@ -59,7 +59,8 @@ squeeze = Op("squeeze", lambda x, /, dim=None: _squeezed(x, dim), lambda g, _y, 
              numpy=np.squeeze, view=True, doc="Without the dimensions of size 1, or without `dim` where its size is 1.")
 unsqueeze = Op("unsqueeze", lambda x, /, dim: np.expand_dims(x, dim), lambda g, _y, _x, dim: g.reshape(_x.shape),
                numpy=np.expand_dims, view=True, doc="With a new dimension of size 1 at `dim`.")
-flip_op = Op("flip", lambda x, /, dims: np.array(np.flip(x, dims)), lambda g, _y, _x, dims: flip(g, dims), numpy=np.flip)
+flip_op = Op("flip", lambda x, /, dims: np.array(np.flip(x, dims)), lambda g, _y, _x, dims: flip(g, dims),
+             numpy=np.flip)
 
 
 def _expanded(x, shape):
@@ -84,9 +85,8 @@ def _squeezed(x, dim):
 
 def sizes(given: tuple) -> tuple:
     """Sizes given as separate numbers or as one sequence."""
-    if len(given) == 1 and isinstance(given[0], (tuple, list)):
-        given = given[0]
-    return tuple(int(n) for n in given)
+    numbers = given[0] if len(given) == 1 and isinstance(given[0], (tuple, list)) else given
+    return tuple(int(n) for n in numbers)
 
 
 def reshape(input: Tensor, *shape: Any) -> Tensor:
@@ -120,18 +120,20 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
         return reshape(input, 1)
     n = len(shape)
     if not (-n <= start_dim < n and -n <= end_dim < n):
-        raise IndexError(f"flatten(): dimensions {start_dim} to {end_dim} are out of range for a tensor of shape {shape}")
+        raise IndexError(f"flatten(): dimensions {start_dim} to {end_dim} are out of range for shape {shape}")
     start, end = start_dim % n, end_dim % n
     if start > end:
-        raise RuntimeError(f"flatten(): start_dim {start_dim} lies behind end_dim {end_dim} for a tensor of shape {shape}")
-    return input if start == end else reshape(input, *shape[:start], Size(shape[start : end + 1]).numel(), *shape[end + 1 :])
+        raise RuntimeError(f"flatten(): start_dim {start_dim} lies behind end_dim {end_dim} for shape {shape}")
+    if start == end:
+        return input
+    return reshape(input, *shape[:start], Size(shape[start : end + 1]).numel(), *shape[end + 1 :])
 
 
 def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
     """Dimension `dim` split into several of these sizes."""
     dim %= input.ndim
     if -1 not in sizes and Size(sizes).numel() != input.shape[dim]:
-        raise RuntimeError(f"unflatten(): sizes {tuple(sizes)} do not multiply to dimension {dim} of shape {input.shape}")
+        raise RuntimeError(f"unflatten(): sizes {tuple(sizes)} do not multiply to dimension {dim} of {input.shape}")
     return reshape(input, *input.shape[:dim], *sizes, *input.shape[dim + 1 :])
 
 
@@ -169,7 +171,8 @@ def expand(input: Tensor, *shape: Any) -> Tensor:
     lead = len(wanted) - input.ndim
     if lead < 0:
         raise RuntimeError(f"expand({list(wanted)}): fewer dimensions than the tensor's {tuple(input.shape)}")
-    return expand_op(input, shape=tuple(input.shape[i - lead] if n == -1 and i >= lead else n for i, n in enumerate(wanted)))
+    kept = (input.shape[i - lead] if n == -1 and i >= lead else n for i, n in enumerate(wanted))
+    return expand_op(input, shape=tuple(kept))
 
 
 def expand_as(input: Tensor, other: Tensor) -> Tensor:
@@ -193,9 +196,10 @@ def repeat(input: Tensor, *repeats: Any) -> Tensor:
     repeats = sizes(repeats)
     lead = len(repeats) - input.ndim
     if lead < 0:
-        raise RuntimeError(f"repeat({list(repeats)}): fewer repeats than the {input.ndim} dimensions of {tuple(input.shape)}")
+        raise RuntimeError(f"repeat({list(repeats)}): fewer repeats than dimensions of {tuple(input.shape)}")
     shape = (1,) * lead + tuple(input.shape)
-    blocks = expand(reshape(input, [k for n in shape for k in (1, n)]), [k for r, n in zip(repeats, shape) for k in (r, n)])
+    apart = reshape(input, [k for n in shape for k in (1, n)])
+    blocks = expand(apart, [k for r, n in zip(repeats, shape) for k in (r, n)])
     return reshape(blocks, [r * n for r, n in zip(repeats, shape)])
 
 
@@ -279,7 +283,8 @@ def split(tensor: Tensor, split_size_or_sections: int | Sequence[int], dim: int 
     else:
         parts = list(split_size_or_sections)
         if builtins.sum(parts) != n:
-            raise RuntimeError(f"split(): sizes {parts} add up to {builtins.sum(parts)}, not to dimension {dim} of {tensor.shape}")
+            total = builtins.sum(parts)
+            raise RuntimeError(f"split(): sizes {parts} add up to {total}, not to dimension {dim} of {tensor.shape}")
         cuts = [int(c) for c in np.cumsum(parts[:-1])]
     return split_op(tensor, sections=tuple(cuts), dim=dim)
 

@@ -70,9 +70,8 @@ def _unframed(part: Box | Frame) -> Box | Frame:
     if isinstance(part, Frame) and len(part.parts) == 1:
         box = part.parts[0]
         if not isinstance(box, Frame) and box.kind == "op":
-            same = box.lines[0].replace("_", "") == type(part.module).__name__.lower()
-            box.lines[: 1 if same else 0] = [part.name]
-            if not same:
-                box.lines[:2] = box.lines[1::-1]
+            operation = box.lines.pop(0)
+            same = operation.replace("_", "") == type(part.module).__name__.lower()  # relu and ReLU
+            box.lines[:0] = [part.name] if same else [operation, part.name]
             return box
     return part

