@@ -29,7 +29,7 @@ def build(workload, library, lr):
     nndl, classifier, chain, elem = PROGRAMS[library]
     rng = np.random.default_rng(0)
     if workload == "chain":  # values for which 1,000 operations neither lose nor blow up the gradient
-        return chain(np.float32(0.5), np.float32(1.0), np.float32(1e-4))
+        return chain(*(np.array(value, np.float32) for value in (0.5, 1.0, 1e-4)))
     if workload == "elem":
         return elem(*rng.standard_normal((3, 1_000_000), dtype=np.float32))
     sizes, batch, optimizer = CLASSIFIERS.get(workload, ((784, 30, 10), 10, "sgd"))

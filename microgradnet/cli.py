@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -21,13 +22,18 @@ def main(argv: list[str] | None = None) -> int:
     out, resume = given.pop("out"), given.pop("resume")
     quiet, download = given.pop("quiet"), given.pop("download")
     try:
-        return mainjob.run(given, out, resume, quiet, download)
+        code = mainjob.run(given, out, resume, quiet, download)
+        sys.stdout.flush()
+        return code
     except mainjob.Refused as error:
         print(f"microgradnet train: error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("\nInterrupted.", file=sys.stderr)
         return mainjob.INTERRUPTED
+    except BrokenPipeError:  # nobody reads on, as in `microgradnet train | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python, when it exits, would try again
+        return mainjob.FAILED
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -56,7 +62,7 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
         setting(group, flag, f"{text}{', '.join(names)}", choices=list(names), metavar="NAME")
 
     data = parser.add_argument_group("data")
-    choice(data, "--data", mainjob.PIXELS)
+    choice(data, "--data", mainjob.DATA)
     setting(data, "--root", "where the files of MNIST lie (default: $MICROGRADNET_MNIST)", metavar="FOLDER")
     data.add_argument("--download", action="store_true", help="fetch the files of MNIST that are missing there")
     network = parser.add_argument_group("network")
@@ -69,7 +75,7 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     choice(network, "--dtype", ("float32", "float64"))
     descent = parser.add_argument_group("training")
     choice(descent, "--optimizer", mainjob.OPTIMIZERS)
-    setting(descent, "--lr", "learning rate (default: one that suits the optimizer and the cost)", type=positive_float)
+    setting(descent, "--lr", "learning rate (default: one that suits data, cost and optimizer)", type=positive_float)
     setting(descent, "--batch-size", "examples per step", type=positive_int, metavar="M")
     setting(descent, "--epochs", "passes over the training set, in all", type=positive_int, metavar="N")
     setting(descent, "--lmbda", "the book's L2 regularisation, of the weights only: a weight decay of LAMBDA / n",

@@ -6,7 +6,7 @@ import contextlib
 import csv
 import io
 import os
-import shutil
+import shlex
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -19,7 +19,7 @@ import numpy as np
 from . import nn, optim
 from .datasets import MNIST, Digits
 from .random import manual_seed
-from .serialization import CheckpointError, load
+from .serialization import CheckpointError, load, save
 from .tensor import Tensor
 from .trainer import Epoch, NonFiniteLoss, Trainer
 from .utils.data import TensorDataset
@@ -28,8 +28,17 @@ FAILED, INTERRUPTED = 1, 130  # exit codes
 
 # --- what there is to choose from -----------------------------------------------------------------------------------
 
-PIXELS = {"digits": 64, "mnist": 784}
 CLASSES = 10
+
+
+class Data(NamedTuple):
+    """The number of pixels, and a divisor of the learning rate: where more inputs add up, steps must be smaller."""
+
+    pixels: int
+    divisor: float
+
+
+DATA = {"digits": Data(64, 1.0), "mnist": Data(784, 2.5)}
 
 ACTIVATIONS = {
     "sigmoid": nn.Sigmoid, "tanh": nn.Tanh, "relu": nn.ReLU, "leaky_relu": nn.LeakyReLU, "elu": nn.ELU,
@@ -38,15 +47,15 @@ ACTIVATIONS = {
 
 
 class Cost(NamedTuple):
-    """A loss; what of the outputs it leaves to the network; whether its targets are one-hot; a rate for plain SGD."""
+    """A loss; what it leaves to the network's outputs; whether targets are one-hot; a learning rate for plain SGD."""
 
     loss: Any
     outputs: type[nn.Module] | None
     one_hot: bool
     lr: float
 
-    def __call__(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """The mean over the examples. That of the book's cross-entropy is a sum over the outputs, PyTorch's a mean."""
+    def mean(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """C, averaged over the examples. The book's cross-entropy sums over the outputs, PyTorch's averages there."""
         cost = self.loss(outputs, targets)
         return cost / len(targets) if self.loss.reduction == "sum" else cost
 
@@ -166,11 +175,11 @@ def settings_from(given: Settings, resume: Path | None) -> Settings:
     """All settings: those given, then those of the checkpoint, then DEFAULTS. `sizes` takes the place of `hidden`."""
     saved = {} if resume is None else _saved_settings(resume)
     settings = {**DEFAULTS, **saved, **given}
-    pixels, hidden = PIXELS[settings["data"]], settings.pop("hidden")
+    hidden = settings.pop("hidden")
     if saved and "hidden" not in given or "sizes" in given:
         _check_sizes(settings["sizes"], settings["data"])
     else:
-        settings["sizes"] = [pixels, *hidden, CLASSES]
+        settings["sizes"] = [DATA[settings["data"]].pixels, *hidden, CLASSES]
     for name in FIXED:
         if saved and settings[name] != saved[name]:
             raise Refused(f"{resume} was trained with {name} {_shown(saved[name])}, which cannot become "
@@ -181,14 +190,15 @@ def settings_from(given: Settings, resume: Path | None) -> Settings:
 
 
 def default_lr(settings: Settings) -> float:
-    """A learning rate that suits the optimizer and the cost."""
-    return OPTIMIZERS[settings["optimizer"]].lr(COSTS[settings["cost"]].lr)
+    """A learning rate that suits the data, the cost and the optimizer."""
+    return OPTIMIZERS[settings["optimizer"]].lr(COSTS[settings["cost"]].lr / DATA[settings["data"]].divisor)
 
 
 def _check_sizes(sizes: list[int], data: str) -> None:
-    if len(sizes) < 2 or sizes[0] != PIXELS[data] or sizes[-1] != CLASSES:
-        raise Refused(f"--sizes {_shown(sizes)} does not suit --data {data}: its images have {PIXELS[data]} pixels and "
-                      f"{CLASSES} classes, so the sizes are {PIXELS[data]} ... {CLASSES}")
+    pixels = DATA[data].pixels
+    if len(sizes) < 2 or sizes[0] != pixels or sizes[-1] != CLASSES:
+        raise Refused(f"--sizes {_shown(sizes)} does not suit --data {data}: its images have {pixels} pixels and "
+                      f"{CLASSES} classes, so the sizes are {pixels} ... {CLASSES}")
 
 
 def _shown(value: Any) -> str:
@@ -219,7 +229,7 @@ def make_trainer(settings: Settings, download: bool = False) -> Trainer:
         model = make_model(settings["sizes"], settings["activation"], cost.outputs).to(np.dtype(settings["dtype"]))
     groups = weights_and_biases(model, settings["lmbda"] / len(train))
     optimizer = method.kind(groups, lr=settings["lr"], **method.options)
-    return Trainer(model, cost, optimizer, train, test, settings["batch_size"], generator)
+    return Trainer(model, cost.mean, optimizer, train, test, settings["batch_size"], generator)
 
 
 def make_data(settings: Settings, train: bool, download: bool) -> TensorDataset:
@@ -268,8 +278,8 @@ def continue_from(checkpoint: Path, trainer: Trainer, settings: Settings, out: P
         raise Refused(f"{checkpoint} holds epoch {trainer.epoch} already; give more by --epochs")
     best = checkpoint.with_name("best.npz")
     if best.exists() and checkpoint.parent.resolve() != out.resolve():
-        with refusing(OSError):
-            shutil.copyfile(best, out / "best.npz")
+        with refusing(OSError, CheckpointError):
+            save(load(best), out / "best.npz")
 
 
 # --- what is shown --------------------------------------------------------------------------------------------------
@@ -356,7 +366,7 @@ def what_next(settings: Settings, last: Epoch) -> str:
         return advice(settings)
     command = "microgradnet train"
     if settings["data"] == "mnist":
-        command += f" --data mnist --root {settings['root']}" if settings["root"] else " --data mnist"
+        command += " --data mnist" + (f" --root {shlex.quote(settings['root'])}" if settings["root"] else "")
     if settings["cost"] == "quadratic":
         return f"{command} --cost binary-cross-entropy --activation sigmoid --out cross-entropy   (learns faster: why?)"
     if settings["activation"] != "sigmoid":

@@ -1,8 +1,8 @@
 """Write microgradnet/tensor.pyi: what a type checker may know of Tensor.
 
-Most methods of Tensor come from the table of operations at import, where no type checker sees them. This script looks at
-the finished class and writes each down with its signature. `python tests/make_stubs.py` renews the file; a test holds it
-against the class.
+Most methods of Tensor come from the table of operations at import, where no type checker sees them. This script looks
+at the finished class and writes each down with its signature. `python tests/make_stubs.py` renews the file;
+test_typing.py holds it against the class.
 """
 
 from __future__ import annotations
@@ -11,94 +11,154 @@ import inspect
 import pathlib
 import re
 import sys
+import textwrap
 from typing import Any
 
 from microgradnet.graph import Op
 from microgradnet.tensor import Tensor
 
 tensor = sys.modules["microgradnet.tensor"]  # the module: in the package its name is the function tensor()
-STUB = pathlib.Path(tensor.__file__).with_suffix(".pyi")
+STUB = pathlib.Path(str(tensor.__file__)).with_suffix(".pyi")
 
 HEAD = '''\
 """Written by tests/make_stubs.py from the finished class; see there."""
 
+from builtins import bool as _bool
+from builtins import float as _float
+from builtins import int as _int
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, TypeAlias, overload
 
 import numpy as np
 
+from .autograd.engine import RemovableHandle
 from .graph import Node
+from .ops.reduce import Extreme
 from .random import Generator
+
+_Operand: TypeAlias = Tensor | np.ndarray | np.generic | float
+_Dim: TypeAlias = int | Sequence[int] | None
 
 class Size(tuple[int, ...]):
     def numel(self) -> int: ...
 
 '''
-KNOWN = {"Any", "Callable", "Iterator", "Sequence", "Node", "Generator", "Tensor", "Size", "np", "int", "float", "bool", "str",
-         "None", "tuple", "list", "dict", "object", "complex", "type", "ndarray", "dtype"}  # fmt: skip
-ATTRIBUTES = {"node": "Node | None", "name": "str | None", "_data": "Any", "_base": "Tensor | None", "_grad": "Tensor | None",
-              "_requires_grad": "bool", "_inference": "bool", "_hooks": "dict[int, Callable[..., Any]] | None",
-              "_retains": "bool", "_fresh": "int", "_rebased": "int"}  # fmt: skip
-SPECIAL = {"__getitem__": "Tensor", "__iter__": "Iterator[Tensor]", "__len__": "int", "__bool__": "bool", "__float__": "float",
-           "__int__": "int", "__index__": "int", "__hash__": "int", "__contains__": "bool", "__repr__": "str",
-           "__setitem__": "None"}  # fmt: skip
+KNOWN = {"Any", "Callable", "Extreme", "Generator", "Iterator", "Node", "None", "RemovableHandle", "Sequence", "Size",
+         "Tensor", "bool", "complex", "dict", "dtype", "float", "int", "list", "ndarray", "np", "object", "str",
+         "tuple"}  # fmt: skip
+ATTRIBUTES = {"node": "Node | None", "name": "str | None", "_data": "Any", "_base": "Tensor | None",
+              "_grad": "Tensor | None", "_requires_grad": "bool", "_inference": "bool",
+              "_hooks": "dict[int, Callable[..., Any]] | None", "_retains": "bool", "_fresh": "int",
+              "_rebased": "int"}  # fmt: skip
+INTERNAL = {"_refresh", "_set", "_version"}  # what the rest of the package uses
+# What a parameter of an operation takes, by its name; a function on arrays and Tensors does not say.
+USUAL = {"other": "_Operand", "other1": "_Operand", "other2": "_Operand", "dim": "_Dim", "dim0": "int", "dim1": "int",
+         "keepdim": "bool", "diagonal": "int", "decimals": "int"}  # fmt: skip
+EXTREME = ["dim: None = ..., keepdim: bool = ...) -> Tensor", "dim: int, keepdim: bool = ...) -> Extreme",
+           "dim: Tensor) -> Tensor", "*, other: Tensor) -> Tensor"]  # fmt: skip
+OVERLOADS = {
+    "size": ["dim: None = ...) -> Size", "dim: int) -> int"],
+    "stride": ["dim: None = ...) -> tuple[int, ...]", "dim: int) -> int"],
+    "type": ["dtype: None = ...) -> str", "dtype: Any) -> Tensor"],
+    "max": EXTREME,
+    "min": EXTREME,
+}
+EMPTY = inspect.Parameter.empty
 
 
-def annotation(given: Any) -> str:
+class Words(str):
+    """An annotation or a default that is printed without quotes."""
+
+    __repr__ = str.__str__
+
+
+def annotation(given: Any, name: str = "") -> Words:
     """An annotation as the stub can say it: `Any` where it names what the stub does not import."""
-    text = given if isinstance(given, str) else getattr(given, "__name__", "Any")
-    if given is inspect.Parameter.empty or set(re.findall(r"[A-Za-z_]\w*", text)) - KNOWN:
-        return "Any"
-    return re.sub(r"\bCallable\b(?!\[)", "Callable[..., Any]", text)
+    if given is EMPTY or given == "Any":
+        return Words(USUAL.get(name, "Any"))
+    if set(re.findall(r"[A-Za-z_]\w*", given)) - KNOWN:
+        return Words("Any")
+    return Words(re.sub(r"\bCallable\b(?!\[)", "Callable[..., Any]", given))
 
 
-def parameters(signature: inspect.Signature) -> str:
-    """All parameters but the first, which is self."""
-    parts, star = ["self"], False
-    for p in list(signature.parameters.values())[1:]:
-        if p.kind is p.KEYWORD_ONLY and not star:
-            parts.append("*")
-        star = star or p.kind in (p.KEYWORD_ONLY, p.VAR_POSITIONAL)
-        mark = {p.VAR_POSITIONAL: "*", p.VAR_KEYWORD: "**"}.get(p.kind, "")
-        parts.append(f"{mark}{p.name}: {annotation(p.annotation)}" + (" = ..." if p.default is not p.empty else ""))
-    return ", ".join(parts)
+def taken(method: Any) -> list[inspect.Parameter]:
+    """What a method takes, self included."""
+    if not isinstance(method, Op):
+        return list(inspect.signature(method).parameters.values())
+    operands = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+                for name in ["self", "other", "other1", "other2"][: method.arity]]
+    metadata = list(inspect.signature(method.forward).parameters.values())[method.arity :] if method.names else []
+    return operands + metadata
 
 
-def method(name: str, value: Any) -> str:
-    """One line of the stub."""
+def returned(method: Any) -> Words:
+    """What a method returns: a Tensor, if it does not say or, being an operation on arrays and Tensors, says Any."""
+    given = "Any" if isinstance(method, Op) else inspect.signature(method).return_annotation
+    if given is EMPTY or given == "Any" and (isinstance(method, Op) or method.__module__.startswith("microgradnet.ops")):
+        return Words("Tensor")
+    return annotation(given)
+
+
+def signature(parameters: list[inspect.Parameter], returns: Words) -> str:
+    """From the opening parenthesis on, with `...` for the defaults."""
+    shown = [p.replace(annotation=EMPTY if p.name == "self" else annotation(p.annotation, p.name),
+                       default=EMPTY if p.default is EMPTY else Words("...")) for p in parameters]
+    return str(inspect.Signature(shown, return_annotation=returns))
+
+
+def signatures(name: str, method: Any) -> list[str]:
+    """The signature of a method, or its overloads."""
+    parameters = taken(method)
+    if name in OVERLOADS:
+        here = set(re.findall(r"(\w+):", str(OVERLOADS[name])))
+        there = {p.name for p in parameters[1:] if p.kind != p.VAR_KEYWORD}
+        assert here == there, f"{name} takes {there}, its overloads here {here}"
+        return ["(self, " + one for one in OVERLOADS[name]]
+    if [p.kind for p in parameters[1:]] == [inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD]:
+        parameters = taken(getattr(Tensor, name.removesuffix("_")))  # mul_ takes what mul takes
+    self = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return [signature([self, *parameters[1:]], returned(method))]
+
+
+def definition(name: str, text: str) -> str:
+    """A line in the class. There `int` and its like are methods, and the types have other names."""
+    text = re.sub(r"\b(bool|float|int)\b", r"_\1", text)
+    if name in ("__eq__", "__ne__"):  # with anything; but unlike an object's they give a Tensor
+        return f"    def {name}{text.replace('_Operand', 'Any')}: ...  # type: ignore[override]\n"
+    if len(line := f"    def {name}{text}: ...\n") <= 121:
+        return line
+    inside, _, returns = text[1:].rpartition(") -> ")
+    unbroken = re.sub("(?<!,) ", "\0", inside)  # a line ends behind a comma
+    inside = textwrap.fill(unbroken, 120, initial_indent=" " * 8, subsequent_indent=" " * 8).replace("\0", " ")
+    return f"    def {name}(\n{inside}\n    ) -> {returns}: ...\n"
+
+
+def member(name: str, value: Any) -> str:
+    """A method or a property of the class."""
     if isinstance(value, property):
-        given = annotation(inspect.signature(value.fget).return_annotation)
-        text = f"    @property\n    def {name}(self) -> {given if given != 'Any' or name not in 'T mT' else 'Tensor'}: ...\n"
-        return text + (f"    @{name}.setter\n    def {name}(self, value: Any) -> None: ...\n" if value.fset else "")
-    if isinstance(value, Op):
-        arrays = ["self", *(f"other{i or ''}: Any" for i in range(min(value.arity, 3) - 1))]
-        return f"    def {name}({', '.join([*arrays, *(f'{n}: Any = ...' for n in value.names)])}) -> Tensor: ...\n"
-    signature = inspect.signature(value)
-    if name.startswith("__"):
-        returns = SPECIAL.get(name) or ("Tensor" if "other" in signature.parameters else annotation(signature.return_annotation))
-    else:
-        returns = annotation(signature.return_annotation)
-        returns = "Tensor" if returns == "Any" and signature.return_annotation is inspect.Parameter.empty else returns
-    ignore = "  # type: ignore[override]" if name in ("__eq__", "__ne__") else ""
-    return f"    def {name}({parameters(signature)}) -> {returns}: ...{ignore}\n"
+        text = "    @property\n" + definition(name, f"(self) -> {returned(value.fget)}")
+        return text + (f"    @{name}.setter\n" + definition(name, "(self, value: Any) -> None") if value.fset else "")
+    if name == "__hash__":
+        return definition(name, "(self) -> int")
+    lines = [definition(name, text) for text in signatures(name, value)]
+    return "".join("    @overload\n" * (len(lines) > 1) + line for line in lines)
 
 
 def stub() -> str:
     """The whole file."""
     lines = [HEAD, "class Tensor:\n"]
-    lines += [f"    {name}: {kind}\n" for name, kind in ATTRIBUTES.items()]
+    lines += [re.sub(r"\b(bool|int)\b", r"_\1", f"    {name}: {kind}\n") for name, kind in ATTRIBUTES.items()]
     for name, value in vars(Tensor).items():
-        hidden = name.startswith("_") and not name.startswith("__") and name not in ("_version", "_refresh", "_set")
-        if hidden or name in ATTRIBUTES or not (callable(value) or isinstance(value, property)):
-            continue
-        if name in ("__new__", "__class__", "__init_subclass__", "__subclasshook__", "__annotate__"):
-            continue
-        lines.append(method(name, value))
+        public = not name.startswith("_") or (name.startswith("__") and name.endswith("__")) or name in INTERNAL
+        if isinstance(value, property) or callable(value):
+            if public and name not in ("__class__", "__annotate__", "__annotate_func__"):
+                lines.append(member(name, value))
+        else:
+            assert name.startswith("__") or name in ATTRIBUTES, f"Tensor.{name} is missing from ATTRIBUTES"
     lines.append("\n")
-    for name in ("checked", "describe", "from_numpy"):
-        signature = inspect.signature(getattr(tensor, name))
-        inside = ", ".join(f"{p.name}: {annotation(p.annotation)}" for p in signature.parameters.values())
-        lines.append(f"def {name}({inside}) -> {annotation(signature.return_annotation)}: ...\n")
+    for name, value in vars(tensor).items():
+        if inspect.isfunction(value) and value.__module__ == tensor.__name__ and not name.startswith("_"):
+            lines.append(f"def {name}{signature(taken(value), returned(value))}: ...\n")
     return "".join(lines)
 
 

@@ -86,8 +86,9 @@ def _operation(node: Node) -> str:
 
 def _modules(node: Node) -> list[Any]:
     """The modules whose forward was running, outermost first."""
-    modules, call = [], node.module
+    modules: list[Any] = []
+    call = node.module
     while call is not None:
         modules.insert(0, call[0])
         call = call[1]
-    return [module for module in modules if module is not None]
+    return modules

@@ -112,7 +112,7 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None, out: Tensor
     if rounding_mode == "floor":
         return floor_divide(input, other)
     if rounding_mode not in (None, "trunc"):
-        raise ValueError(f"div(): rounding_mode must be None, 'floor' or 'trunc', got {rounding_mode!r}")
+        raise RuntimeError(f"div(): rounding_mode must be None, 'floor' or 'trunc', got {rounding_mode!r}")
     if rounding_mode == "trunc":
         return _truncated_quotient(input, other)
     return _div(input, other) if out is None else _div(input, other, out=out)
@@ -240,7 +240,7 @@ def clamp(input: Any, min: Any = None, max: Any = None) -> Any:
     min, max: numbers, or tensors that broadcast, which then get the gradient of the elements they replaced.
     """
     if min is None and max is None:
-        raise ValueError("clamp(): give at least one of min and max")
+        raise RuntimeError("clamp(): give at least one of min and max")
     return _clamp(input, min, max)
 
 
@@ -258,6 +258,8 @@ def where(condition: Any, input: Any = None, other: Any = None) -> Any:
     """
     if input is None and other is None:
         return tuple(Tensor(i) for i in np.nonzero(condition.array))
+    if input is None or other is None:
+        raise TypeError("where() takes a condition alone, or a condition and two choices")
     if isinstance(condition, Tensor) and condition.dtype.kind != "b":
         raise RuntimeError(f"where(): the condition must be a boolean tensor, got {describe(condition)}; use != 0")
     return _where(condition, input, other)

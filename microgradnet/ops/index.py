@@ -6,10 +6,12 @@ import operator
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
 
 from ..graph import Op
 from ..tensor import Tensor, describe
 from .elementwise import where
+from .shape import common_shape
 
 
 class Slot:
@@ -48,7 +50,7 @@ def _index_tensor(i):
         i = Tensor(np.array(i))
     if not isinstance(i, Tensor):
         what = f"{type(i).__name__} {i!r:.40}"
-        raise TypeError(f"an index is a number, slice, None, ..., list, array or tensor, not a {what}")
+        raise IndexError(f"an index is a number, slice, None, ..., list, array or tensor, not a {what}")
     if i.dtype.kind == "f" or i.dtype == np.uint8:  # PyTorch takes uint8 for a mask
         raise IndexError(f"index tensors must hold whole numbers (not uint8) or booleans, got {describe(i)}; use "
                          ".long() or .bool()")
@@ -136,8 +138,9 @@ def getitem(input: Tensor, index: Any) -> Tensor:
 # --- by one index tensor --------------------------------------------------------------------------------------------
 
 
-def _checked(name, index, size, dim):
-    """An index array for a dimension of this size. A negative one, which would count from the end, is refused."""
+def _checked(index, shape, dim):
+    """An index array into dimension `dim`. A negative index, which would count from the end, is refused."""
+    size = shape[normalize_axis_index(dim, len(shape))]
     if index.dtype.kind not in "iu":
         raise TypeError(f"the index must hold whole numbers, got {index.dtype}")
     if index.size and (index.min() < 0 or index.max() >= size):
@@ -146,35 +149,42 @@ def _checked(name, index, size, dim):
     return index
 
 
+def _vector(index, shape, dim):
+    if index.ndim > 1:
+        raise IndexError(f"the index must be a vector, got one of shape {index.shape}")
+    return _checked(index.reshape(-1), shape, dim)
+
+
 def _places(shape, index, dim):
     """The NumPy index of the places that `index` names along `dim`, itself elsewhere."""
-    dim %= len(shape) or 1
+    axis = normalize_axis_index(dim, len(shape))
     if index.ndim != len(shape):
         raise ValueError(f"the index of shape {index.shape} must have as many dimensions as the tensor's {shape}")
-    if any(n > m for i, (n, m) in enumerate(zip(index.shape, shape)) if i != dim):
+    if any(n > m for i, (n, m) in enumerate(zip(index.shape, shape)) if i != axis):
         raise ValueError(f"the index of shape {index.shape} exceeds the tensor's {shape} outside dimension {dim}")
     grid = list(np.ogrid[tuple(slice(n) for n in index.shape)])
-    grid[dim] = _checked("index", index, shape[dim], dim)
+    grid[axis] = _checked(index, shape, dim)
     return tuple(grid)
 
 
-def _gathered(x, index, /, dim):
-    if x.ndim == 0:
-        return x.reshape(1)[index.reshape(-1)].reshape(index.shape)
-    return x[_places(x.shape, index, dim)]
+def _used(source, index):
+    """The part of a source that an index asks for."""
+    if index.ndim != source.ndim or any(n > m for n, m in zip(index.shape, source.shape)):
+        raise ValueError(f"the index of shape {index.shape} exceeds the source's {source.shape}")
+    return source[tuple(slice(n) for n in index.shape)]
 
 
 def _scattered_sum(x, index, source, /, dim):
     out = np.array(x)
     places = _places(x.shape, index, dim)
-    np.add.at(out, places, source[tuple(slice(n) for n in index.shape)])
+    np.add.at(out, places, _used(source, index))
     return out
 
 
 def _scattered(x, index, source, /, dim):
     out = np.array(x)
     places = _places(x.shape, index, dim)
-    out[places] = source if np.ndim(source) == 0 else source[tuple(slice(n) for n in index.shape)]
+    out[places] = source if np.ndim(source) == 0 else _used(source, index)
     return out
 
 
@@ -186,7 +196,7 @@ def _embedded(g, index, _source, dim):
     return _add_at(used, shape=_source.shape, index=tuple(slice(n) for n in used.shape))
 
 
-gather_op = Op("gather", _gathered,
+gather_op = Op("gather", lambda x, index, /, dim: x[_places(x.shape, index, dim)],
                lambda g, _y, _x, index, dim: scatter_sum_op(zeros_at(_x), index, g, dim=dim), None)
 scatter_sum_op = Op("scatter_add", _scattered_sum, lambda g, _y, _x, _i, _s, dim: g, None,
                     lambda g, _y, _x, index, _s, dim: _embedded(g, index, _s, dim))
@@ -194,7 +204,7 @@ scatter_op = Op("scatter", _scattered,
                 lambda g, _y, _x, index, _s, dim: scatter_op(g, index, 0.0, dim=dim), None,
                 lambda g, _y, _x, index, _s, dim: _embedded(g, index, _s, dim))
 index_select_op = Op("index_select",
-                     lambda x, index, /, dim: np.take(x, _checked("index", index, x.shape[dim], dim), axis=dim),
+                     lambda x, index, /, dim: np.take(x, _vector(index, x.shape, dim), axis=dim),
                      lambda g, _y, _x, index, dim: index_sum_op(zeros_at(_x), index, g, dim=dim), None)
 
 
@@ -204,7 +214,7 @@ def _along(dim, ndim, index):
 
 def _index_summed(x, index, source, /, dim, alpha=1):
     out = np.array(x)
-    places = _along(dim, x.ndim, _checked("index", index, x.shape[dim], dim))
+    places = _along(dim, x.ndim, _vector(index, x.shape, dim))
     np.add.at(out, places, source if alpha == 1 else alpha * source)
     return out
 
@@ -220,6 +230,8 @@ def zeros_at(x):
 
 def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """out[i, j, …] = input[index[i, j, …], j, …] for dim 0, and so on: an element per entry of index."""
+    if input.ndim == 0 or index.ndim == 0:  # PyTorch takes numbers for vectors of one element
+        return gather_op(input.reshape(-1), index.reshape(-1), dim=dim).reshape(index.shape)
     return gather_op(input, index, dim=dim)
 
 
@@ -281,14 +293,23 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
 
 def masked_select(input: Tensor, mask: Tensor) -> Tensor:
     """The elements where mask is True, as a vector."""
-    shape = np.broadcast_shapes(input.shape, mask.shape)
+    shape = common_shape("masked_select", input, mask)
     return getitem(input.expand(shape), mask.expand(shape))
 
 
-tril = Op("tril", lambda x, /, diagonal=0: np.tril(x, diagonal),
+def _triangle(part):
+    def forward(x, /, diagonal=0):
+        if x.ndim < 2:
+            raise ValueError("a triangle is part of a matrix: at least 2 dimensions are needed")
+        return part(x, diagonal)
+
+    return forward
+
+
+tril = Op("tril", _triangle(np.tril),
           lambda g, _y, _x, diagonal=0: tril(g, diagonal=diagonal), numpy=np.tril,
           doc="The lower triangle, 0 above the given diagonal.")
-triu = Op("triu", lambda x, /, diagonal=0: np.triu(x, diagonal),
+triu = Op("triu", _triangle(np.triu),
           lambda g, _y, _x, diagonal=0: triu(g, diagonal=diagonal), numpy=np.triu,
           doc="The upper triangle, 0 below the given diagonal.")
 

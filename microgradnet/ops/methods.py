@@ -23,10 +23,10 @@ def _operand(x: Any) -> Any:
     return Tensor(np.asarray(x)) if isinstance(x, np.generic) else x
 
 
-def _binary(op):
+def _binary(op, operands):
     def method(self, other):
         if not isinstance(other, Tensor):
-            if not isinstance(other, _OPERAND):
+            if not isinstance(other, operands):
                 return NotImplemented
             if type(other) not in (int, float):
                 other = _operand(other)
@@ -35,9 +35,9 @@ def _binary(op):
     return method
 
 
-def _reflected(op):
+def _reflected(op, operands):
     def method(self, other):
-        if not isinstance(other, _OPERAND):
+        if not isinstance(other, operands):
             return NotImplemented
         return op(_operand(other), self)
 
@@ -146,9 +146,14 @@ def to(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
 
 cast = shape.Op("cast", lambda x, /, dtype: x.astype(dtype), doc="In a dtype without fractions: no derivative.")
 
+
+def _conversion(dtype):
+    return lambda self: self.to(dtype)
+
+
 for _name, _dtype in dict(float=float32, double=float64, half=float16, long=int64, int=int32, short=int16, char=int8,
                           byte=uint8, bool=bool_).items():  # fmt: skip
-    setattr(Tensor, _name, lambda self, dtype=_dtype: self.to(dtype))
+    setattr(Tensor, _name, _conversion(_dtype))
 
 
 def contiguous(self: Tensor) -> Tensor:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import builtins
-import collections
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,14 +17,16 @@ _INT64 = np.dtype(np.int64)
 
 
 def _axis(dim):
-    return tuple(dim) if isinstance(dim, list) else dim
+    """NumPy's axis. An empty tuple of dimensions means all of them, as in PyTorch."""
+    return tuple(dim) or None if isinstance(dim, (tuple, list)) else dim
 
 
 def _kept(shape, dim):
     """The shape that keepdim would have given."""
-    if dim is None:
+    axis = _axis(dim)
+    if axis is None:
         return (1,) * len(shape)
-    dims = {d % len(shape) for d in ((dim,) if isinstance(dim, int) else dim)} if shape else set()
+    dims = {d % len(shape) for d in ((axis,) if isinstance(axis, int) else axis)} if shape else set()
     return tuple(1 if i in dims else n for i, n in enumerate(shape))
 
 
@@ -179,18 +180,24 @@ argmax = Op("argmax", _position(np.argmax), numpy=np.argmax,
 argmin = Op("argmin", _position(np.argmin), numpy=np.argmin,
             doc="The position of the smallest; the first among equals.")
 
-Extreme = collections.namedtuple("Extreme", ["values", "indices"])
+
+class Extreme(NamedTuple):
+    """What `max` and `min` give along a dimension."""
+
+    values: Tensor
+    indices: Tensor
 
 
 def _max_or_min(name, full, position, pairwise, input, dim, keepdim, other):
     if other is not None or isinstance(dim, Tensor):
         return pairwise(input, dim if other is None else other)
-    if input.numel() == 0 and (dim is None or input.shape[dim] == 0):
-        along = "all" if dim is None else dim
-        raise IndexError(f"{name}(): there is no {name} of a tensor of shape {tuple(input.shape)} over {along}")
     if dim is None:
+        if input.numel() == 0:
+            raise RuntimeError(f"{name}(): an empty tensor, {describe(input)}, has no {name}")
         return full(input)
-    if input.ndim == 0:
+    if input.shape and input.shape[dim] == 0:
+        raise IndexError(f"{name}(): there is no {name} along dimension {dim} of {describe(input)}")
+    if input.ndim == 0 and dim in (0, -1):
         return Extreme(clone(input), Tensor(np.zeros((), np.int64)))
     indices = position(input, dim=dim, keepdim=True)
     values = gather(input, dim, indices)
@@ -216,16 +223,12 @@ def min(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Tensor 
 
 
 def _log_sum_exp(x, /, dim, keepdim=False):
+    axis = _axis(dim)
     with np.errstate(all="ignore"):
-        top = x[..., :0].sum() if x.size == 0 else np.maximum.reduce(x.real, axis=_axis(dim), keepdims=True)
+        top = np.maximum.reduce(x.real, axis=axis, keepdims=True, initial=None if x.size else 0)
         top = np.where(np.isfinite(top), top, 0).astype(x.real.dtype)
-        total = np.log(np.add.reduce(np.exp(x - top), axis=_axis(dim), keepdims=True)) + top
-    return total if keepdim else total.reshape([n for n, k in zip(x.shape, _kept_mask(x.shape, dim)) if not k])
-
-
-def _kept_mask(shape, dim):
-    dims = range(len(shape)) if dim is None else {d % len(shape) for d in ((dim,) if isinstance(dim, int) else dim)}
-    return [i in dims for i in range(len(shape))]
+        total = np.log(np.add.reduce(np.exp(x - top), axis=axis, keepdims=True)) + top
+    return total if keepdim else np.squeeze(total, axis=axis)
 
 
 logsumexp = Op("logsumexp", _log_sum_exp,
@@ -239,8 +242,9 @@ def _finite(y):
     return where(y == -np.inf, 0.0, y)
 
 
-cumsum = Op("cumsum", lambda x, /, dim, dtype=None: np.cumsum(x, axis=dim, dtype=dtype or _accumulator(x)),
-            lambda g, _y, _x, dim, dtype=None: flip(cumsum(flip(g, dim), dim=dim), dim), numpy=np.cumsum,
+cumsum = Op("cumsum",
+            lambda x, /, dim, dtype=None: np.add.accumulate(np.atleast_1d(x), dim, dtype or _accumulator(x)).reshape(x.shape),
+            lambda g, _y, _x, dim, dtype=None: flip(cumsum(flip(g, dim), dim=dim), dim) if g.ndim else g, numpy=np.cumsum,
             doc="Running sums along `dim`.")
 all = Op("all", lambda x, /, dim=None, keepdim=False: np.logical_and.reduce(x, axis=_axis(dim), keepdims=keepdim),
          numpy=np.all, doc="Whether all are true.")

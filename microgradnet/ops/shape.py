@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import builtins
+import operator
 import functools
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
-from ..graph import Op
-from ..tensor import Size, Tensor
+from ..graph import Op, ShapeError
+from ..tensor import Size, Tensor, describe
 
 
 @functools.lru_cache(maxsize=64)
@@ -86,7 +88,7 @@ def _squeezed(x, dim):
 def sizes(given: tuple) -> tuple:
     """Sizes given as separate numbers or as one sequence."""
     numbers = given[0] if len(given) == 1 and isinstance(given[0], (tuple, list)) else given
-    return tuple(int(n) for n in numbers)
+    return tuple(map(operator.index, numbers))
 
 
 def reshape(input: Tensor, *shape: Any) -> Tensor:
@@ -131,7 +133,7 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
 
 def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
     """Dimension `dim` split into several of these sizes."""
-    dim %= input.ndim
+    dim = normalize_axis_index(dim, input.ndim)
     if -1 not in sizes and Size(sizes).numel() != input.shape[dim]:
         raise RuntimeError(f"unflatten(): sizes {tuple(sizes)} do not multiply to dimension {dim} of {input.shape}")
     return reshape(input, *input.shape[:dim], *sizes, *input.shape[dim + 1 :])
@@ -157,8 +159,9 @@ def t(input: Tensor) -> Tensor:
 def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
     """Dimensions moved to other places, the rest in order."""
     n = input.ndim
-    source = [d % n for d in ((source,) if isinstance(source, int) else source)]
-    destination = [d % n for d in ((destination,) if isinstance(destination, int) else destination)]
+    source, destination = normalize_axis_tuple(source, n), normalize_axis_tuple(destination, n)
+    if len(source) != len(destination):
+        raise RuntimeError(f"movedim(): {len(source)} dimensions to move, but {len(destination)} places")
     order = [d for d in range(n) if d not in source]
     for d, s in sorted(zip(destination, source)):
         order.insert(d, s)
@@ -187,8 +190,16 @@ def broadcast_to(input: Tensor, size: Sequence[int]) -> Tensor:
 
 def broadcast_tensors(*tensors: Tensor) -> tuple[Tensor, ...]:
     """All expanded to their common shape."""
-    shape = np.broadcast_shapes(*(x.shape for x in tensors))
+    shape = common_shape("broadcast_tensors", *tensors)
     return tuple(expand(x, shape) for x in tensors)
+
+
+def common_shape(name: str, *tensors: Tensor) -> tuple[int, ...]:
+    """The shape that all broadcast to."""
+    try:
+        return np.broadcast_shapes(*(x.shape for x in tensors))
+    except ValueError as error:
+        raise ShapeError(f"{name}({', '.join(map(describe, tensors))}): {error}") from None
 
 
 def repeat(input: Tensor, *repeats: Any) -> Tensor:
@@ -246,8 +257,10 @@ unbind_op = Op("unbind", lambda x, /, dim=0: tuple(p[..., 0] for p in np.moveaxi
 
 
 def _sequence(name: str, tensors: Any) -> list:
-    if isinstance(tensors, Tensor) or len(tensors) == 0:
-        raise TypeError(f"{name}() expects a sequence of at least one tensor, got {type(tensors).__name__}")
+    if not isinstance(tensors, (list, tuple)):
+        raise TypeError(f"{name}() expects a sequence of tensors, got {type(tensors).__name__}")
+    if not tensors:
+        raise ShapeError(f"{name}() expects at least one tensor")
     return list(tensors)
 
 
@@ -293,7 +306,8 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     """At most `chunks` parts of equal size, the last perhaps smaller."""
     if chunks <= 0:
         raise RuntimeError(f"chunk(): the number of chunks must be positive, got {chunks}")
-    return split(input, builtins.max(1, -(-input.shape[dim] // chunks)), dim)
+    n = input.shape[dim]
+    return split(input, -(-n // chunks), dim) if n else split(input, [0] * chunks, dim)
 
 
 def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
