@@ -20,18 +20,12 @@ from typing import Any
 from . import autograd, ops
 from .dtypes import *  # noqa: F403
 from .dtypes import device, get_default_dtype, promote, result_type, set_default_dtype
-from .graph import (
-    enable_grad,
-    inference_mode,
-    is_grad_enabled,
-    is_inference_mode_enabled,
-    no_grad,
-    set_grad_enabled,
-)
+from .graph import *  # noqa: F403
 from .ops import *  # noqa: F403
 from .ops.creation import *  # noqa: F403
 from .random import *  # noqa: F403
-from .tensor import Size, Tensor, from_numpy
+from .tensor import *  # noqa: F403
+from .tensor import Tensor
 
 __version__ = "0.1.0"
 

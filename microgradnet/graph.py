@@ -18,6 +18,10 @@ import numpy as np
 
 from .tensor import Tensor, describe
 
+__all__ = [  # what the package shows of it
+    "enable_grad", "inference_mode", "is_grad_enabled", "is_inference_mode_enabled", "no_grad", "set_grad_enabled",
+]  # fmt: skip
+
 OPS: dict[str, Op] = {}  # the one table: every operation by its name
 UFUNCS: dict[Callable, Op] = {}  # NumPy's function -> the operation that stands for it under NumPy's protocols
 
@@ -284,8 +288,11 @@ class Node:
             self.output = Spec(self.output)
         elif type(self.output) is tuple:
             self.output = _spec(self.output)
-        if len(self.needs) != len(self.inputs):
-            self.inputs = [_spec(x) if isinstance(x, Tensor) and not x._requires_grad else x for x in self.inputs]
+        inputs = self.inputs
+        if len(self.needs) != len(inputs):
+            for i, x in enumerate(inputs):
+                if i not in self.needs and isinstance(x, Tensor):
+                    inputs[i] = Spec(x._data)
 
     # PyTorch's face of a node, `tensor.grad_fn`
 
@@ -319,8 +326,8 @@ _positions = _Positions()
 def record(op: Op, inputs: list, params: dict, needs: int, args: list, output: Any) -> Node:
     """The node for `output = op(*args, **params)`; `needs` has a bit for each input that a gradient flows to.
 
-    A value that no rule reads is kept as its Spec, unless it is small. (Operations with metadata, such as a sum's `dim`,
-    may make a small result of a large argument.)
+    A value that no rule reads is kept as its Spec, unless it is small. (Operations with metadata, such as a sum's
+    `dim`, may make a small result of a large argument.)
     """
     if _inference_used:
         _refuse_inference(op, inputs)

@@ -15,6 +15,8 @@ import numpy as np
 if TYPE_CHECKING:
     from .graph import Node
 
+__all__ = ["Size", "Tensor", "from_numpy"]  # what the package shows of it
+
 
 class Size(tuple):
     """A shape: a tuple that also knows its number of elements."""

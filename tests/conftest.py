@@ -1,14 +1,18 @@
-"""Golden files: what a text was when it was last looked at and found right."""
+"""What several files of tests share: golden files, operations planted in the table, the collector switched off."""
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from microgradnet import graph
+
 
 class Golden:
-    """A folder of golden files. With `renew` they are written anew in place of being compared."""
+    """A folder of golden files: what a text was when it was last looked at and found right. With `renew` they are written anew in place of being compared."""
 
     def __init__(self, folder: Path, renew: bool) -> None:
         self.folder, self.renew = folder, renew
@@ -31,3 +35,26 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def golden(request: pytest.FixtureRequest) -> Golden:
     """The golden files of this folder."""
     return Golden(Path(__file__).parent / "golden", request.config.getoption("--renew-golden"))
+
+
+@pytest.fixture
+def plant() -> Iterator[Callable[..., graph.Op]]:
+    """Makes operations that are in the table for the length of a test."""
+    names = []
+
+    def make(forward: Callable, *rules: Callable | None, **options: object) -> graph.Op:
+        names.append(f"planted{len(names)}")
+        return graph.Op(names[-1], forward, *rules, **options)
+
+    yield make
+    for name in names:
+        del graph.OPS[name]
+
+
+@pytest.fixture
+def no_gc() -> Iterator[None]:
+    """What is freed in the test is freed by its last reference, not by the collector."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()

@@ -36,6 +36,8 @@ from .graph import Node
 from .ops.reduce import Extreme
 from .random import Generator
 
+__all__ = ["Size", "Tensor", "from_numpy"]
+
 _Operand: TypeAlias = Tensor | np.ndarray | np.generic | float
 _Dim: TypeAlias = int | Sequence[int] | None
 
@@ -93,8 +95,10 @@ def taken(method: Any) -> list[inspect.Parameter]:
 
 def returned(method: Any) -> Words:
     """What a method returns: a Tensor, if it does not say or, being an operation on arrays and Tensors, says Any."""
-    given = "Any" if isinstance(method, Op) else inspect.signature(method).return_annotation
-    if given is EMPTY or given == "Any" and (isinstance(method, Op) or method.__module__.startswith("microgradnet.ops")):
+    if isinstance(method, Op):
+        return Words("Tensor")
+    given = inspect.signature(method).return_annotation
+    if given is EMPTY or given == "Any" and method.__module__.startswith("microgradnet.ops"):
         return Words("Tensor")
     return annotation(given)
 

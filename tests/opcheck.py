@@ -98,7 +98,7 @@ def check_first_order(op: Op, sample: Sample) -> None:
     given, wrt, seeds = gradients(op, sample)
     positions = [i for i, value in enumerate(sample.args) if isinstance(value, np.ndarray) and value.dtype.kind == "f"]
     for i, g, x, direction in zip(positions, given, wrt, normal(2, *wrt)):
-        assert tuple(g.shape) == tuple(x.shape), f"{op.name}({sample}): the gradient of argument {i} has shape {g.shape}"
+        assert g.shape == x.shape, f"{op.name}({sample}): the gradient of argument {i} has shape {tuple(g.shape)}"
         expected = inner((s.array for s in seeds), slope(op, sample, [i], [direction]))
         close(inner([g.array], [direction]), expected, 1e-9, f"{op.name}({sample}): gradient of argument {i}")
 
@@ -154,7 +154,8 @@ def check_float32(op: Op, sample: Sample) -> None:
         outputs[dtype] = [y.array for y in tuple_of(op(*leaves(sample, dtype), **sample.params))]
     for single, double in zip(outputs[np.float32], outputs[np.float64]):
         if "dtype" not in sample.params:
-            assert single.dtype == (np.float32 if double.dtype == np.float64 else double.dtype), f"{op.name}({sample}) gives {single.dtype}"
+            wanted = np.float32 if double.dtype == np.float64 else double.dtype
+            assert single.dtype == wanted, f"{op.name}({sample}) gives {single.dtype}"
         close(single, double, 2e-5, f"{op.name}({sample}) in float32")
     if not op.differentiable:
         return
@@ -166,7 +167,8 @@ def check_float32(op: Op, sample: Sample) -> None:
             close(g.array, expected.array, 1e-4, f"{op.name}({sample}): gradient in float32")
     total = sum((g * g).sum() for g in single)
     if len(single) and total.requires_grad:
-        for x, g in zip([*wrt, *seeds], mg.autograd.grad(total, [*wrt, *seeds], materialize_grads=True, allow_unused=True)):
+        second = mg.autograd.grad(total, [*wrt, *seeds], materialize_grads=True, allow_unused=True)
+        for x, g in zip([*wrt, *seeds], second):
             assert g.dtype == x.dtype, f"{op.name}({sample}): second gradient {g.dtype}"
 
 
@@ -214,7 +216,8 @@ def check_aliasing(op: Op, sample: Sample) -> None:
         mg.autograd.backward(outputs, seeds, retain_graph=True)
     grads = [t.grad.array for t in tensors if is_leaf(t) and t.grad is not None]
     for k, g in enumerate(grads):
-        assert g.flags.writeable and g.flags.c_contiguous, f"{op.name}({sample}): gradient {k} is not an array of its own"
+        own = g.flags.writeable and g.flags.c_contiguous
+        assert own, f"{op.name}({sample}): gradient {k} is not an array of its own"
         for other in [*others, *grads[:k]]:
             assert not np.shares_memory(g, other), f"{op.name}({sample}): gradient {k} shares memory"
     for a, b in zip(others, before):
@@ -249,15 +252,16 @@ def rule_arguments(op: Op, sample: Sample) -> tuple[Any, Any, list]:
 
 
 def rules_of(op: Op, sample: Sample) -> list[tuple[int, Callable, list[str]]]:
-    """(argument, rule called as rule(g, y, *arrays), names of its parameters from y on) for each that has a derivative."""
+    """(argument, rule called as rule(g, y, *arrays), names of its parameters from y on), for each with a derivative."""
     floating = [i for i, a in enumerate(sample.args) if isinstance(a, np.ndarray) and a.dtype.kind == "f"]
     found = []
     for i in floating:
         rule = op.joint or op.rules[i]
         if rule is None:
             continue
-        names = list(rule.__code__.co_varnames[: rule.__code__.co_argcount])
-        variadic = rule.__code__.co_varnames[rule.__code__.co_argcount + rule.__code__.co_kwonlyargcount] if rule.__code__.co_flags & 4 else "_"
+        code = rule.__code__
+        names = list(code.co_varnames[: code.co_argcount])
+        variadic = code.co_varnames[code.co_argcount + code.co_kwonlyargcount] if code.co_flags & 4 else "_"
         names = names[2 if op.joint else 1 :]
         names += [variadic] * (1 + len(sample.args) - len(names))
         if op.joint:
@@ -279,7 +283,8 @@ def check_unread(op: Op, sample: Sample) -> None:
     g, y, arrays = rule_arguments(op, sample)
     for i, rule, names in rules_of(op, sample):
         hidden = [spec_of(v) if name.startswith("_") else v for name, v in zip(names, [y, *arrays])]
-        assert same(rule, (g, y, *arrays), (g, *hidden)), f"{op.name}({sample}): the rule of argument {i} reads what it claims not to"
+        unread = same(rule, (g, y, *arrays), (g, *hidden))
+        assert unread, f"{op.name}({sample}): the rule of argument {i} reads what it claims not to"
 
 
 def same(rule: Callable, arguments: tuple, others: tuple) -> bool:
@@ -293,8 +298,8 @@ def same(rule: Callable, arguments: tuple, others: tuple) -> bool:
 
 
 def values_read(op: Op, sample: Sample) -> set[tuple[int, int]]:
-    """(argument of the rule, position) of the values that a rule reads at this sample: without their numbers it fails, or
-    gives something else. A joint rule counts as that of argument 0."""
+    """(argument of the rule, position) of the values that a rule reads at this sample: without their numbers it fails,
+    or gives something else. A joint rule counts as that of argument 0."""
     g, y, arrays = rule_arguments(op, sample)
     read = set()
     for i, rule, names in rules_of(op, sample):
@@ -351,13 +356,13 @@ PLAIN = (bool, int, float, str, type(None), type(Ellipsis), slice, np.dtype, Slo
 
 
 def is_plain(value: Any) -> bool:
-    """Whether a recorded parameter can be kept, compared and printed: no Tensor, nothing the caller could still change."""
+    """Whether a recorded parameter can be kept, compared and printed: no Tensor, nothing that could still change."""
     return all(map(is_plain, value)) if isinstance(value, tuple) else isinstance(value, PLAIN)
 
 
 def check_record(op: Op, sample: Sample) -> None:
-    """Under capture every operation leaves a node that computes the same again; else one with a derivative does, where it
-    is wanted, and the others do not."""
+    """Under capture every operation leaves a node that computes the same again; else one with a derivative does, where
+    it is wanted, and the others do not."""
     with graph.capture():
         tensors = leaves(sample)
         outputs = tuple_of(op(*tensors, **sample.params))

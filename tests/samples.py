@@ -1,7 +1,7 @@
 """Sample arguments for every operation of the table.
 
-An operation that is elementwise on one or two arrays needs no entry here: its samples are derived from its arity and its
-domain. Arrays that a gradient flows to are float64; index arrays, masks, numbers and None stand for themselves.
+An operation that is elementwise on one or two arrays needs no entry here: its samples are derived from its arity and
+its domain. Arrays that a gradient flows to are float64; index arrays, masks, numbers and None stand for themselves.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from microgradnet.ops.index import Slot
 
 TABLE = dict(graph.OPS)  # as imported, without what tests plant
 DIFFERENTIABLE = [name for name, op in TABLE.items() if op.differentiable]
-# Not called by users with arrays: one output of several, which is tested with the operations that have several; the gate of
-# a module's hooks; and random numbers. The tests of nn look at the latter two.
+# Not called by users with arrays: one output of several, which is tested with the operations that have several; the
+# gate of a module's hooks; and random numbers. The tests of nn look at the latter two.
 INTERNAL = {"item_of", "module_boundary", "dropout_mask"}
 
 UNARY_SHAPES = [(), (1,), (5,), (2, 3), (2, 1, 3), (0,), (2, 0, 3)]
@@ -31,7 +31,8 @@ BINARY_SHAPES = [
 
 # Where the arguments are drawn from, if not from [0.2, 1.4] with either sign.
 DOMAINS: dict[str, list[tuple[float, float]]] = {
-    "log": [(0.2, 3)], "log2": [(0.2, 3)], "log10": [(0.2, 3)], "log1p": [(-0.8, 3)], "sqrt": [(0.2, 3)], "rsqrt": [(0.2, 3)],
+    "log": [(0.2, 3)], "log2": [(0.2, 3)], "log10": [(0.2, 3)], "log1p": [(-0.8, 3)], "sqrt": [(0.2, 3)],
+    "rsqrt": [(0.2, 3)],
     "asin": [(-0.9, 0.9)], "acos": [(-0.9, 0.9)], "atanh": [(-0.9, 0.9)], "acosh": [(1.2, 3)],
     "pow": [(0.3, 2), (-2, 2)], "exp": [(-3, 3)], "tanh": [(-3, 3)], "erf": [(-3, 3)], "sigmoid": [(-5, 5)],
     "hardtanh": [(-0.9, 0.9)], "floor_divide": [(-9, 9), (0.5, 3)], "remainder": [(-0.9, -0.2), (1, 2)],
@@ -87,7 +88,8 @@ def samples(name: str) -> list[Sample]:
         return [Sample((draws[0](*shape),)) for shape in UNARY_SHAPES] + VARIANTS.get(name, lambda draw: [])(draw)
     left, right = draws
     arrays = [Sample((left(*a), right(*b))) for a, b in BINARY_SHAPES]
-    numbers = [Sample((left(2, 3), right().item())), Sample((left().item(), right(2, 3))), Sample((left(), right().item()))]
+    numbers = [Sample((left(2, 3), right().item())), Sample((left().item(), right(2, 3))),
+               Sample((left(), right().item()))]
     return arrays + numbers + VARIANTS.get(name, lambda draw: [])(draw)
 
 
@@ -96,7 +98,8 @@ VARIANTS: dict[str, Callable[[Draw], list[Sample]]] = {
     + [Sample((draw.within(0.3, 2, 4), 0.5)), Sample((0, draw.within(0.3, 2, 4)))],
     "remainder": lambda draw: [Sample((np.array([7.3, -7.3, 2.2, 0.5]), np.array([2.0, 3, -0.8, 4])))],
     "round": lambda draw: [Sample((draw(4),), {"decimals": 2})],
-    "leaky_relu": lambda draw: [Sample((draw(4),), {"negative_slope": 0.3}), Sample((draw(4),), {"negative_slope": -0.5})],
+    "leaky_relu": lambda draw: [Sample((draw(4),), {"negative_slope": 0.3}),
+                                Sample((draw(4),), {"negative_slope": -0.5})],
     "elu": lambda draw: [Sample((draw(4),), {"alpha": 0.5})],
     "softplus": lambda draw: [Sample((draw(8),), {"beta": 3, "threshold": 2}), Sample((30 * draw(8),))],
     "hardtanh": lambda draw: [Sample((3 * draw(8),)), Sample((draw(8),), {"min_val": -0.5, "max_val": 0.7})],
@@ -125,7 +128,8 @@ def _both(*makers: Callable[[Draw], list[Sample]]) -> Callable[[Draw], list[Samp
     return lambda draw: list({str(s): s for make in makers for s in make(draw)}.values())
 
 
-_NOTHING_ALONG_1 = _empty(((2, 0, 3), {"dim": 1}), ((2, 0, 3), {"dim": 0}), ((0,), {}), ((2, 0), {"dim": -1, "keepdim": True}))
+_NOTHING_ALONG_1 = _empty(((2, 0, 3), {"dim": 1}), ((2, 0, 3), {"dim": 0}), ((0,), {}),
+                          ((2, 0), {"dim": -1, "keepdim": True}))
 _NOTHING_IN_1 = _empty(((2, 0, 3), {"dim": 0}), ((2, 0), {"dim": 0, "keepdim": True}))
 _DIMS = (0, -1, 1, (0, 2), (-1, 0), (0, 1, 2))
 
@@ -143,11 +147,13 @@ SAMPLES: dict[str, Callable[[Draw], list[Sample]]] = {
     # choosing
     "where": lambda draw: [
         Sample((draw.mask(*c), draw(*a), draw(*b)))
-        for c, a, b in [((), (), ()), ((2, 3), (2, 3), (2, 3)), ((3, 1), (1, 4), (4,)), ((2, 3), (), (3,)), ((0, 3), (1, 3), ())]
+        for c, a, b in [((), (), ()), ((2, 3), (2, 3), (2, 3)), ((3, 1), (1, 4), (4,)), ((2, 3), (), (3,)),
+                        ((0, 3), (1, 3), ())]
     ] + [Sample((draw.mask(4), draw(4), 0.5)), Sample((draw.mask(4), 2.0, draw(4)))],
     "clamp": lambda draw: [
-        Sample((draw(4, 3), -0.5, 0.7)), Sample((draw(8), None, 0.5)), Sample((draw(8), -0.5, None)), Sample((draw(), 0.0, 1.0)),
-        Sample((draw(0, 3), 0.0, 1.0)), Sample((draw(4, 3), draw.within(-0.8, -0.1, 3), draw.within(0.1, 0.8, 4, 1))),
+        Sample((draw(4, 3), -0.5, 0.7)), Sample((draw(8), None, 0.5)), Sample((draw(8), -0.5, None)),
+        Sample((draw(), 0.0, 1.0)), Sample((draw(0, 3), 0.0, 1.0)),
+        Sample((draw(4, 3), draw.within(-0.8, -0.1, 3), draw.within(0.1, 0.8, 4, 1))),
         Sample((draw(4, 3), None, draw(4, 3))), Sample((draw(4, 3), draw(), None)), Sample((draw(3), draw(4, 1), 0.9)),
         Sample((draw(6), draw(6), draw(6))), Sample((draw(6), 0.5, -0.5)),
     ],
@@ -157,15 +163,19 @@ SAMPLES: dict[str, Callable[[Draw], list[Sample]]] = {
     "prod": _both(_along(0, -1, 1), _NOTHING_ALONG_1, _with_zeros),
     "var": _both(lambda draw: _along(*_DIMS)(draw)[2:-2], lambda draw: _along(0, (1, 2), correction=0)(draw),
                  _NOTHING_IN_1, lambda draw: [Sample((draw(5),), {"correction": 2.5})]),
-    "std": _both(lambda draw: _along(1, -1, (0, 2), (0, 1, 2))(draw)[2:-2],  # of two numbers it has a kink where they meet
-                 lambda draw: _along(1, (1, 2), correction=0)(draw)[2:-2], _NOTHING_IN_1, lambda draw: [Sample((draw(5),), {"correction": 2.5})]),
+    # Of two numbers it has a kink where they meet.
+    "std": _both(lambda draw: _along(1, -1, (0, 2), (0, 1, 2))(draw)[2:-2],
+                 lambda draw: _along(1, (1, 2), correction=0)(draw)[2:-2], _NOTHING_IN_1,
+                 lambda draw: [Sample((draw(5),), {"correction": 2.5})]),
     "amax": _both(_along(*_DIMS), _NOTHING_IN_1),
     "amin": _both(_along(*_DIMS), _NOTHING_IN_1),
     "argmax": _both(_along(0, -1, 1), _NOTHING_IN_1),
     "argmin": _both(_along(0, -1, 1), _NOTHING_IN_1),
     "all": _both(_along(*_DIMS), _NOTHING_ALONG_1),
     "any": _both(_along(*_DIMS), _NOTHING_ALONG_1),
-    "count_nonzero": lambda draw: [Sample((draw(2, 3, 4),), {"dim": dim}) for dim in (None, *_DIMS)] + [Sample((draw(0),))],
+    "count_nonzero": lambda draw: [
+        *(Sample((draw(2, 3, 4),), {"dim": dim}) for dim in (None, *_DIMS)), Sample((draw(0),)),
+    ],
     "norm": _both(_along(*_DIMS), _NOTHING_ALONG_1),
     "logsumexp": lambda draw: [
         Sample((draw(2, 3, 4),), {"dim": dim, "keepdim": keepdim}) for dim in _DIMS for keepdim in (False, True)
@@ -177,33 +187,42 @@ SAMPLES: dict[str, Callable[[Draw], list[Sample]]] = {
     # shapes
     "sum_to": lambda draw: [
         Sample((draw(*x),), {"shape": shape})
-        for x, shape in [((2, 3), (2, 3)), ((2, 3), (3,)), ((2, 3), (2, 1)), ((2, 3), ()), ((4, 2, 3), (1, 3)), ((0, 3), (1, 3)),
-                         ((2, 1, 3), (1, 1, 3)), ((5,), (1,))]
+        for x, shape in [((2, 3), (2, 3)), ((2, 3), (3,)), ((2, 3), (2, 1)), ((2, 3), ()), ((4, 2, 3), (1, 3)),
+                         ((0, 3), (1, 3)), ((2, 1, 3), (1, 1, 3)), ((5,), (1,))]
     ],
     "spread": lambda draw: _BROADCASTS(draw),
     "expand": lambda draw: _BROADCASTS(draw),
     "reshape": lambda draw: [
         Sample((draw(*x),), {"shape": shape})
-        for x, shape in [((2, 3), (3, 2)), ((2, 3), (-1,)), ((6,), (2, -1)), ((), (1, 1)), ((1,), ()), ((0, 3), (3, 0)), ((4,), (4,))]
+        for x, shape in [((2, 3), (3, 2)), ((2, 3), (-1,)), ((6,), (2, -1)), ((), (1, 1)), ((1,), ()), ((0, 3), (3, 0)),
+                         ((4,), (4,))]
     ],
     "permute": lambda draw: [
         Sample((draw(*x),), {"dims": dims})
-        for x, dims in [((2, 3, 4), (2, 0, 1)), ((2, 3, 4), (-1, 0, -2)), ((2, 3), (1, 0)), ((4,), (0,)), ((), ()), ((0, 2), (1, 0))]
+        for x, dims in [((2, 3, 4), (2, 0, 1)), ((2, 3, 4), (-1, 0, -2)), ((2, 3), (1, 0)), ((4,), (0,)), ((), ()),
+                        ((0, 2), (1, 0))]
     ],
     "transpose": lambda draw: [
         Sample((draw(2, 3, 4),), {"dim0": a, "dim1": b}) for a, b in [(0, 1), (0, 2), (-1, -2), (1, 1), (2, 0)]
     ],
     "squeeze": lambda draw: [
         Sample((draw(*x),), params)
-        for x, params in [((1, 3, 1), {}), ((1, 3, 1), {"dim": 0}), ((1, 3, 1), {"dim": -1}), ((1, 3, 1), {"dim": 1}), ((), {}),
-                          ((1, 3, 1), {"dim": (0, 2)}), ((1, 3, 1), {"dim": (0, 1)}), ((1, 1), {}), ((), {"dim": 0})]
+        for x, params in [((1, 3, 1), {}), ((1, 3, 1), {"dim": 0}), ((1, 3, 1), {"dim": -1}), ((1, 3, 1), {"dim": 1}),
+                          ((1, 3, 1), {"dim": (0, 2)}), ((1, 3, 1), {"dim": (0, 1)}), ((), {}), ((1, 1), {}),
+                          ((), {"dim": 0})]
     ],
-    "unsqueeze": lambda draw: [Sample((draw(2, 3),), {"dim": dim}) for dim in (0, 1, 2, -1, -3)] + [Sample((draw(),), {"dim": 0})],
+    "unsqueeze": lambda draw: [
+        *(Sample((draw(2, 3),), {"dim": dim}) for dim in (0, 1, 2, -1, -3)), Sample((draw(),), {"dim": 0}),
+    ],
+    "repeat": lambda draw: [
+        Sample((draw(*x),), {"repeats": repeats})
+        for x, repeats in [((2, 3), (2, 1)), ((3,), (2, 2)), ((), (3,)), ((1, 3), (2, 1)), ((2, 3), (1, 1)), ((2,), (0,)), ((0, 2), (2, 1)), ((), ())]
+    ],
     "flip": lambda draw: [Sample((draw(2, 3, 4),), {"dims": dims}) for dims in ((0,), (-1,), (0, 2), (0, 1, 2), ())],
     "cat": lambda draw: [
         Sample((draw(2, 3), draw(1, 3), draw(4, 3)), {"dim": 0}), Sample((draw(2, 3), draw(2, 1)), {"dim": -1}),
-        Sample((draw(3),), {"dim": 0}), Sample((draw(2, 3), draw(0), draw(2, 3)), {"dim": 0}), Sample((draw(0), draw(0)), {}),
-        Sample((draw(2, 0), draw(2, 3)), {"dim": 1}),
+        Sample((draw(3),), {"dim": 0}), Sample((draw(2, 3), draw(0), draw(2, 3)), {"dim": 0}),
+        Sample((draw(0), draw(0)), {}), Sample((draw(2, 0), draw(2, 3)), {"dim": 1}),
     ],
     "stack": lambda draw: [Sample((draw(2, 3), draw(2, 3), draw(2, 3)), {"dim": dim}) for dim in (0, 1, 2, -1, -3)]
     + [Sample((draw(), draw()), {"dim": 0}), Sample((draw(0), draw(0)), {})],
@@ -214,19 +233,24 @@ SAMPLES: dict[str, Callable[[Draw], list[Sample]]] = {
     "unbind": lambda draw: [Sample((draw(2, 3, 4),), {"dim": dim}) for dim in (0, 1, -1)] + [Sample((draw(3),), {})],
     "to": lambda draw: [Sample((draw(*shape),), {"dtype": np.dtype(np.float64)}) for shape in UNARY_SHAPES],
     "cast": lambda draw: [Sample((draw(*shape),), {"dtype": np.dtype(np.int64)}) for shape in UNARY_SHAPES],
-    "copy": lambda draw: [Sample((draw(*x), draw(*s))) for x, s in [((2, 3), (2, 3)), ((2, 3), (3,)), ((2, 3), ()), ((), ()), ((0,), ())]],
-    "one_hot": lambda draw: [Sample((draw.index(4, *shape),), {"num_classes": 4}) for shape in [(), (5,), (2, 3), (0,)]],
+    "copy": lambda draw: [
+        Sample((draw(*x), draw(*s))) for x, s in [((2, 3), (2, 3)), ((2, 3), (3,)), ((2, 3), ()), ((), ()), ((0,), ())]
+    ],
+    "one_hot": lambda draw: [
+        Sample((draw.index(4, *shape),), {"num_classes": 4}) for shape in [(), (5,), (2, 3), (0,)]
+    ],
     # positions
     "getitem": lambda draw: [
         Sample((draw(4, 3, 2),), {"index": index})
-        for index in [(1,), (-1, 2), (slice(1, 3),), (slice(None, None, 2), 1), (Ellipsis, 0), (None, 1), (0, None, slice(None), 1),
-                      (), (slice(0, 0),), (1, 2, 1), (Ellipsis, None)]
+        for index in [(1,), (-1, 2), (slice(1, 3),), (slice(None, None, 2), 1), (Ellipsis, 0), (None, 1),
+                      (0, None, slice(None), 1), (), (slice(0, 0),), (1, 2, 1), (Ellipsis, None)]
     ] + [
         Sample((draw(4, 3, 2), np.array([1, 1, 3])), {"index": (Slot(0),)}),
         Sample((draw(4, 3, 2), np.array([1, 1, 3]), np.array([0, 0, 2])), {"index": (Slot(0), Slot(1))}),
         Sample((draw(4, 3, 2), np.array([[0, 1], [1, 0]])), {"index": (slice(1, None), None, 2, Slot(0))}),
         Sample((draw(4, 3, 2), np.array([0, -1])), {"index": (1, slice(None), Slot(0))}),
-        Sample((draw(4, 3, 2), draw.mask(4, 3)), {"index": (Slot(0),)}), Sample((draw(4, 3), np.array(1)), {"index": (Slot(0),)}),
+        Sample((draw(4, 3, 2), draw.mask(4, 3)), {"index": (Slot(0),)}),
+        Sample((draw(4, 3), np.array(1)), {"index": (Slot(0),)}),
         Sample((draw(4, 3), np.array(True)), {"index": (0, Slot(0), 1)}),
         Sample((draw(4, 3, 2), draw.mask(2)), {"index": (Ellipsis, Slot(0))}),
         Sample((draw(4), np.array([], np.int64)), {"index": (Slot(0),)}), Sample((draw(), ), {"index": (None,)}),
@@ -238,10 +262,12 @@ SAMPLES: dict[str, Callable[[Draw], list[Sample]]] = {
     ],
     "setitem": lambda draw: [
         Sample((draw(4, 3), draw(3)), {"index": (1,)}), Sample((draw(4, 3), draw()), {"index": (slice(1, 3),)}),
-        Sample((draw(4, 3), draw(2, 1)), {"index": (slice(0, 4, 2),)}), Sample((draw(4, 3), 0.5), {"index": (Ellipsis, 1)}),
+        Sample((draw(4, 3), draw(2, 1)), {"index": (slice(0, 4, 2),)}),
+        Sample((draw(4, 3), 0.5), {"index": (Ellipsis, 1)}),
         Sample((draw(4, 3), draw(2, 3), np.array([3, 1])), {"index": (Slot(0),)}),
         Sample((draw(4, 3), draw(), draw.mask(4, 3)), {"index": (Slot(0),)}), Sample((draw(), draw()), {"index": ()}),
-        Sample((draw(4, 3), draw(1, 3)), {"index": (1,)}), Sample((draw(4, 3), draw(1, 4, 3)), {"index": (slice(None),)}),
+        Sample((draw(4, 3), draw(1, 3)), {"index": (1,)}),
+        Sample((draw(4, 3), draw(1, 4, 3)), {"index": (slice(None),)}),
     ],
     "gather": lambda draw: [
         Sample((draw(4, 3), draw.index(4, 2, 3)), {"dim": 0}), Sample((draw(4, 3), draw.index(3, 4, 5)), {"dim": 1}),
@@ -251,7 +277,8 @@ SAMPLES: dict[str, Callable[[Draw], list[Sample]]] = {
     "scatter_add": lambda draw: [
         Sample((draw(4, 3), draw.index(4, 2, 3), draw(2, 3)), {"dim": 0}),
         Sample((draw(4, 3), draw.index(4, 2, 2), draw(3, 3)), {"dim": 0}),
-        Sample((draw(4, 3), draw.index(3, 4, 5), draw(4, 5)), {"dim": -1}), Sample((draw(3), draw.index(3, 0), draw(2)), {"dim": 0}),
+        Sample((draw(4, 3), draw.index(3, 4, 5), draw(4, 5)), {"dim": -1}),
+        Sample((draw(3), draw.index(3, 0), draw(2)), {"dim": 0}),
     ],
     "scatter": lambda draw: [
         Sample((draw(4, 3), np.array([[0, 1, 2], [3, 0, 0]]), draw(2, 3)), {"dim": 0}),
@@ -274,30 +301,36 @@ SAMPLES: dict[str, Callable[[Draw], list[Sample]]] = {
     # products
     "matmul": lambda draw: [
         Sample((draw(*a), draw(*b)))
-        for a, b in [((3,), (3,)), ((3,), (3, 2)), ((2, 3), (3,)), ((2, 3), (3, 4)), ((3,), (5, 3, 2)), ((5, 2, 3), (3,)),
-                     ((5, 2, 3), (3, 4)), ((2, 3), (5, 3, 4)), ((5, 2, 3), (5, 3, 4)), ((5, 1, 2, 3), (1, 6, 3, 4)), ((1, 3), (3, 1)),
-                     ((6, 1, 2, 3), (5, 3, 4)), ((3,), (6, 5, 3, 2)), ((6, 5, 2, 3), (3,)), ((2, 0), (0, 3)), ((0, 3), (3, 2))]
+        for a, b in [((3,), (3,)), ((3,), (3, 2)), ((2, 3), (3,)), ((2, 3), (3, 4)), ((3,), (5, 3, 2)),
+                     ((5, 2, 3), (3,)), ((5, 2, 3), (3, 4)), ((2, 3), (5, 3, 4)), ((5, 2, 3), (5, 3, 4)),
+                     ((5, 1, 2, 3), (1, 6, 3, 4)), ((1, 3), (3, 1)), ((6, 1, 2, 3), (5, 3, 4)), ((3,), (6, 5, 3, 2)),
+                     ((6, 5, 2, 3), (3,)), ((2, 0), (0, 3)), ((0, 3), (3, 2))]
     ],
     "linear": lambda draw: [
-        Sample((draw(5, 3), draw(4, 3), draw(4))), Sample((draw(5, 3), draw(4, 3), None)), Sample((draw(3), draw(4, 3), draw(4))),
-        Sample((draw(2, 5, 3), draw(4, 3), draw(4))), Sample((draw(2, 5, 3), draw(4, 3), None)), Sample((draw(0, 3), draw(4, 3), draw(4))),
+        Sample((draw(5, 3), draw(4, 3), draw(4))), Sample((draw(5, 3), draw(4, 3), None)),
+        Sample((draw(2, 5, 3), draw(4, 3), draw(4))), Sample((draw(2, 5, 3), draw(4, 3), None)),
+        Sample((draw(3), draw(4, 3), draw(4))), Sample((draw(0, 3), draw(4, 3), draw(4))),
         Sample((draw(3), draw(1, 3), draw(1))),
     ],
     "einsum": lambda draw: [
         Sample(tuple(draw(*shape) for shape in shapes), {"equation": equation})
         for equation, *shapes in [
-            ("ij,jk->ik", (2, 3), (3, 4)), ("bij,bjk->bik", (2, 3, 4), (2, 4, 2)), ("i,i->", (3,), (3,)), ("i,j->ij", (3,), (2,)),
-            ("ij->ji", (2, 3)), ("ij->", (2, 3)), ("ij->j", (2, 3)), ("ij,kl->ik", (2, 3), (4, 2)), ("ij,jk,kl->il", (2, 3), (3, 4), (4, 2)),
+            ("ij,jk->ik", (2, 3), (3, 4)), ("bij,bjk->bik", (2, 3, 4), (2, 4, 2)), ("i,i->", (3,), (3,)),
+            ("i,j->ij", (3,), (2,)), ("ij->ji", (2, 3)), ("ij->", (2, 3)), ("ij->j", (2, 3)),
+            ("ij,kl->ik", (2, 3), (4, 2)), ("ij,jk,kl->il", (2, 3), (3, 4), (4, 2)),
             ("i,j,k->j", (2,), (3,), (4,)), ("ij,ij->i", (2, 3), (2, 3)),
         ]
     ],
     # losses
     "squared_distance": lambda draw: [
-        Sample((draw(*shape), draw(*shape)), {"scale": scale}) for shape, scale in [((), 1.0), ((5,), 0.2), ((2, 3), 0.5), ((0,), 1.0)]
+        Sample((draw(*shape), draw(*shape)), {"scale": scale})
+        for shape, scale in [((), 1.0), ((5,), 0.2), ((2, 3), 0.5), ((0,), 1.0)]
     ],
     "nll": lambda draw: [
         Sample((draw(n, 3), draw.index(3, n)), {"scale": scale}) for n, scale in [(1, 1.0), (4, 0.25), (0, 1.0)]
     ],
+    "one_a_row": lambda draw: [Sample((draw(), draw.index(3, n)), {"shape": (n, 3)}) for n in (1, 4, 0)],
+    "one_a_row": lambda draw: [Sample((draw(), draw.index(3, n)), {"shape": (n, 3)}) for n in (1, 4, 0)],
     "binary_cross_entropy": lambda draw: [
         Sample((draw.within(0.1, 0.9, *shape), draw.within(0.1, 0.9, *shape))) for shape in [(), (5,), (2, 3), (0,)]
     ],
@@ -308,7 +341,8 @@ _LAST_DIMS = lambda draw: [Sample((draw(2, 3, 4),), {"dim": dim}) for dim in (0,
 ]
 _BROADCASTS = lambda draw: [  # noqa: E731
     Sample((draw(*x),), {"shape": shape})
-    for x, shape in [((3,), (2, 3)), ((2, 1), (2, 3)), ((), (2, 3)), ((1, 3), (4, 2, 3)), ((2, 3), (2, 3)), ((1, 3), (0, 3)), ((), ())]
+    for x, shape in [((3,), (2, 3)), ((2, 1), (2, 3)), ((), (2, 3)), ((1, 3), (4, 2, 3)), ((2, 3), (2, 3)),
+                     ((1, 3), (0, 3)), ((), ())]
 ]
 _TRIANGLES = lambda draw: [  # noqa: E731
     Sample((draw(*shape),), {"diagonal": k}) for shape in [(3, 4), (2, 4, 3)] for k in (0, 1, -1)

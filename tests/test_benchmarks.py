@@ -12,8 +12,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # `benchmarks` is not installed
 
-from benchmarks import __main__ as table
-from benchmarks import check, timing, workloads
+from benchmarks import __main__ as table  # noqa: E402
+from benchmarks import check, timing, workloads  # noqa: E402
 
 EACH_WORKLOAD = pytest.mark.parametrize(
     "workload", [pytest.param(w, marks=pytest.mark.slow) if w == "wide" else w for w in workloads.WORKLOADS]

@@ -4,30 +4,14 @@ import numpy as np
 import pytest
 
 import microgradnet as mg
-from microgradnet import graph
 from microgradnet.autograd import Function, GradcheckError, gradcheck, gradgradcheck
-from microgradnet.graph import Op
 
 
 def leaf(*values, dtype=mg.float64):
     return mg.tensor(values, dtype=dtype, requires_grad=True)
 
 
-@pytest.fixture
-def op():
-    """Makes operations for the length of a test."""
-    made = []
-
-    def make(forward, *rules, **options):
-        made.append(Op(f"planted{len(made)}", forward, *rules, **options))
-        return made[-1]
-
-    yield make
-    for planted in made:
-        del graph.OPS[planted.name]
-
-
-# --- what is right passes -------------------------------------------------------------------------------------------------
+# --- what is right passes --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("fast_mode", [False, True])
@@ -85,7 +69,7 @@ def test_the_inputs_are_never_modified():
     assert x._version == k._version == 0 and x.grad is None
 
 
-# --- what is wrong is found -----------------------------------------------------------------------------------------------
+# --- what is wrong is found ------------------------------------------------------------------------------------------
 
 
 def wrong_rules():
@@ -108,23 +92,24 @@ def wrong_rules():
 
 @pytest.mark.parametrize("fast_mode", [False, True])
 @pytest.mark.parametrize("fault", wrong_rules())
-def test_a_planted_fault_is_found(op, fault, fast_mode):
-    wrong = op(*wrong_rules()[fault])
+def test_a_planted_fault_is_found(plant, fault, fast_mode):
+    wrong = plant(*wrong_rules()[fault])
     x = leaf(1.0, 2.0, 3.0, 4.0)
     with pytest.raises(GradcheckError, match=r"gradcheck\(\): (gradient of|backward of) output 0"):
         gradcheck(wrong, x, fast_mode=fast_mode)
     assert gradcheck(wrong, x, fast_mode=fast_mode, raise_exception=False) is False
 
 
-def test_the_right_rule_of_the_planted_ones_passes(op):
-    assert gradcheck(op(lambda x, /: x * x, lambda g, _y, x: 2 * g * x), leaf(1.0, 2.0, 3.0, 4.0))
+def test_the_right_rule_of_the_planted_ones_passes(plant):
+    assert gradcheck(plant(lambda x, /: x * x, lambda g, _y, x: 2 * g * x), leaf(1.0, 2.0, 3.0, 4.0))
 
 
-def test_a_fault_in_one_argument_or_output_is_named(op):
-    wrong = op(lambda a, b, /: a * b, lambda g, _y, _a, b: g * b, lambda g, _y, a, _b: g * a * 1.5)
+def test_a_fault_in_one_argument_or_output_is_named(plant):
+    wrong = plant(lambda a, b, /: a * b, lambda g, _y, _a, b: g * b, lambda g, _y, a, _b: g * a * 1.5)
     with pytest.raises(GradcheckError) as error:
         gradcheck(lambda a, b: (a * b, wrong(a, b)), (leaf(1.0, 2.0), leaf(3.0, 4.0)))
-    assert "gradient of output 1, element 0, by input 1 along element (0,): analytic 1.5, numeric 1." in str(error.value)
+    message = "gradient of output 1, element 0, by input 1 along element (0,): analytic 1.5, numeric 1."
+    assert message in str(error.value)
     with pytest.raises(GradcheckError, match="by input 0 along its one element: analytic 0, numeric 1"):
         gradcheck(lambda x: x.detach() + 0, mg.tensor(1.0, dtype=mg.float64, requires_grad=True))
     with pytest.raises(GradcheckError, match="along a random direction"):
@@ -159,7 +144,7 @@ def test_a_function_that_ignores_its_arguments():
 
 def test_a_random_function():
     noise = iter(np.random.default_rng(0).standard_normal(10))
-    with pytest.raises(GradcheckError, match="output 0 differs between two calls with equal inputs: the function is random"):
+    with pytest.raises(GradcheckError, match="output 0 differs between two calls .*: the function is random"):
         gradcheck(lambda x: x * next(noise), leaf(1.0))
     noise = iter([1.0, 1.0 + 1e-9, 1.0, 1.0, 1.0])
     assert gradcheck(lambda x: x + next(noise), leaf(1.0), nondet_tol=1e-6, eps=1e-3)
@@ -173,7 +158,7 @@ def test_p71_a_kink_is_named(f, kink):
 
 
 def test_p71_float32_inputs_are_warned_of():
-    with pytest.warns(UserWarning, match=r"gradcheck\(\): input 0 \(1,\) float32 is not float64.*use .double") as caught:
+    with pytest.warns(UserWarning, match=r"gradcheck\(\): input 0 \(1,\) float32 is not float64.*.double") as caught:
         gradcheck(lambda x: x * 2, mg.ones(1, requires_grad=True), raise_exception=False)
     assert len(caught) == 1 and caught[0].filename == __file__
     with pytest.warns(UserWarning, match=r"gradgradcheck\(\): input 1") as caught:
@@ -198,8 +183,8 @@ def wrong_second_derivatives():
 
 @pytest.mark.parametrize("fast_mode", [False, True])
 @pytest.mark.parametrize("fault", wrong_second_derivatives())
-def test_a_fault_of_second_order_is_found(op, fault, fast_mode):
-    wrong = op(*wrong_second_derivatives()[fault])
+def test_a_fault_of_second_order_is_found(plant, fault, fast_mode):
+    wrong = plant(*wrong_second_derivatives()[fault])
     x = leaf(1.0, 2.0)
     assert gradcheck(wrong, x)
     with pytest.raises(GradcheckError, match=r"gradgradcheck\(\): derivative of gradient 0"):
@@ -207,14 +192,14 @@ def test_a_fault_of_second_order_is_found(op, fault, fast_mode):
     assert gradgradcheck(wrong, x, fast_mode=fast_mode, raise_exception=False) is False
 
 
-def test_a_fault_of_second_order_in_one_of_several_gradients(op):
-    wrong = op(lambda a, b, /: a * b, lambda g, _y, _a, b: g * b,
+def test_a_fault_of_second_order_in_one_of_several_gradients(plant):
+    wrong = plant(lambda a, b, /: a * b, lambda g, _y, _a, b: g * b,
                lambda g, _y, a, _b: (g * a).detach() if isinstance(g, mg.Tensor) else g * a)
     with pytest.raises(GradcheckError, match="derivative of gradient 1"):
         gradgradcheck(wrong, (leaf(1.0, 2.0), leaf(3.0, 4.0)))
 
 
-# --- how they are called --------------------------------------------------------------------------------------------------
+# --- how they are called ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("check", [gradcheck, gradgradcheck])
@@ -240,8 +225,8 @@ def test_the_verdicts_of_pytorch():
 
     def verdicts(m):
         x = m.tensor([0.0, 0.5, 1.5], dtype=m.float64, requires_grad=True)
-        functions = [m.sin, m.relu, m.abs, lambda x: x.detach(), lambda x: (x, x.detach()), m.sqrt,
-                     lambda x: m.where(x > 0.2, x * x, x), lambda x: m.clamp(x, 0.1, 1.0), lambda x: m.clamp(x, 0.5, 1.0)]
+        functions = [m.sin, m.relu, m.abs, m.sqrt, lambda x: x.detach(), lambda x: (x, x.detach()),
+                     lambda x: m.where(x > 0.2, x * x, x), lambda x: x.clamp(0.1, 1.0), lambda x: x.clamp(0.5, 1.0)]
         return [m.autograd.gradcheck(f, (x,), raise_exception=False) for f in functions]
 
     assert verdicts(mg) == verdicts(torch)

@@ -32,7 +32,7 @@ ON, OFF, INFERENCE = (True, False), (False, False), (False, True)
 MODES = [(mg.no_grad, OFF), (mg.enable_grad, ON), (mg.inference_mode, INFERENCE)]
 
 
-# --- contexts -------------------------------------------------------------------------------------------------------------
+# --- contexts --------------------------------------------------------------------------------------------------------
 
 
 def test_what_no_grad_computes_is_not_recorded(x):
@@ -76,7 +76,9 @@ def test_p21_forgotten_parentheses_are_an_error():
             pass
 
 
-@pytest.mark.parametrize("mode", [mg.no_grad, mg.enable_grad, mg.inference_mode, capture, lambda: mg.set_grad_enabled(False)])
+@pytest.mark.parametrize(
+    "mode", [mg.no_grad, mg.enable_grad, mg.inference_mode, capture, lambda: mg.set_grad_enabled(False)]
+)
 def test_p19_an_exception_restores_the_mode(mode):
     for outer in (mg.enable_grad, mg.no_grad):
         with outer():
@@ -102,7 +104,7 @@ def test_a_recorded_graph_can_be_walked_under_no_grad(x):
     assert x.grad.tolist() == [2.0, 4.0]
 
 
-# --- set_grad_enabled -----------------------------------------------------------------------------------------------------
+# --- set_grad_enabled ------------------------------------------------------------------------------------------------
 
 
 def test_set_grad_enabled_as_a_call():
@@ -142,7 +144,7 @@ def test_set_grad_enabled_as_a_decorator_acts_inside_only():
     assert state() == ON and f() == OFF and state() == ON
 
 
-# --- decorators -----------------------------------------------------------------------------------------------------------
+# --- decorators ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("mode", "inside"), MODES)
@@ -257,7 +259,7 @@ def test_p21_a_coroutine_runs_inside_to_its_end():
     assert asyncio.run(main()) == ((OFF, OFF), ON)
 
 
-# --- threads and tasks ----------------------------------------------------------------------------------------------------
+# --- threads and tasks -----------------------------------------------------------------------------------------------
 
 
 def in_thread(f):
@@ -336,7 +338,7 @@ def test_p20_tasks_that_take_turns_keep_their_modes():
     assert seen.count(("quiet", OFF)) == 6 and seen.count(("loud", ON)) == 3 and len(seen) == 9
 
 
-# --- inference_mode -------------------------------------------------------------------------------------------------------
+# --- inference_mode --------------------------------------------------------------------------------------------------
 
 
 def test_what_inference_mode_made_may_not_take_part_in_a_recorded_computation(x):
@@ -344,7 +346,7 @@ def test_what_inference_mode_made_may_not_take_part_in_a_recorded_computation(x)
         y = x * 2
         part = y[0:1]
     assert y.is_inference() and part.is_inference() and not y.requires_grad and not x.is_inference()
-    with pytest.raises(RuntimeError, match=r"mul: a tensor made in inference_mode \(2,\) float32 cannot take part .*clone"):
+    with pytest.raises(RuntimeError, match=r"mul: a tensor made in inference_mode \(2,\) float32 cannot .*clone"):
         x * y
     with pytest.raises(RuntimeError, match="requires_grad cannot be set on a tensor made in inference_mode"):
         y.requires_grad_()
@@ -375,7 +377,7 @@ def test_inference_mode_false_as_a_decorator(x):
         assert f().requires_grad
 
 
-# --- capture --------------------------------------------------------------------------------------------------------------
+# --- capture ---------------------------------------------------------------------------------------------------------
 
 
 def test_capture_records_what_has_no_derivative():
@@ -428,7 +430,7 @@ def test_capture_of_parts():
     assert [n.op.name for n in walk(y)] == ["split", "item_of", "sum"] and not a.requires_grad and b.node is not None
 
 
-# --- in PyTorch -----------------------------------------------------------------------------------------------------------
+# --- in PyTorch ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.torch

@@ -74,6 +74,7 @@ SAME = {
     "expand": lambda x, shape: x.expand(shape),
     "reshape": lambda x, shape: x.reshape(shape),
     "permute": lambda x, dims: x.permute(dims),
+    "repeat": lambda x, repeats: x.repeat(repeats),
     "flip": lambda x, dims: x.flip(dims),
     "cat": lambda *xs, dim=0: torch.cat(xs, dim),
     "stack": lambda *xs, dim=0: torch.stack(xs, dim),
@@ -91,7 +92,10 @@ SAME = {
     "index_add": lambda x, index, source, dim, alpha=1: x.index_add(dim, index, source, alpha=alpha),
     "leaky_relu": F.leaky_relu, "elu": F.elu, "silu": F.silu, "softplus": F.softplus, "hardtanh": F.hardtanh, "gelu": F.gelu,
     "linear": F.linear, "one_hot": F.one_hot, "nll": lambda x, labels, scale: scale * F.nll_loss(x, labels, reduction="sum"),
+    "one_a_row": lambda value, labels, shape: torch.zeros(shape, dtype=value.dtype).index_put(
+        (torch.arange(len(labels)), labels), value),
     "squared_distance": lambda a, b, scale: scale * F.mse_loss(a, b, reduction="sum"),
+    "one_a_row": lambda value, labels, shape: value * F.one_hot(labels, shape[1]),
     "binary_cross_entropy": lambda a, y: F.binary_cross_entropy(a, y, reduction="none"),
     "binary_cross_entropy_with_logits": lambda z, y: F.binary_cross_entropy_with_logits(
         *torch.broadcast_tensors(z, y), reduction="none"),

@@ -46,14 +46,15 @@ class Writer:
         found = [name for name, value in self.names.items() if isinstance(value, self.torch.Tensor)]
         return self.pick(*found[:4], *found[-8:])
 
-    def index(self, shape):
-        """An index for this shape, as it is written between brackets."""
+    def index(self, shape, once=False):
+        """An index for this shape, as it is written between brackets; `once`: that names no place twice."""
         parts = []
         advanced = False
         for n in shape:
             kind = self.rng.integers(8) if n else 6
             if kind == 0 and not advanced:
-                parts.append(f"m.tensor({self.rng.integers(-n, n, size=self.rng.integers(1, 4)).tolist()})")
+                places = self.rng.permutation(n)[:3] if once else self.rng.integers(0, n, 3)
+                parts.append(f"m.tensor({(places - n * self.rng.integers(0, 2)).tolist()})")
                 advanced = True
             elif kind == 1 and not advanced:
                 parts.append(f"m.tensor({(self.rng.random(n) < 0.6).tolist()})")
@@ -112,12 +113,12 @@ class Writer:
                    f"{x}.sigmoid_()", f"{x}.relu_()", f"{x}.clamp_(-0.7, 0.9)", f"{x} += {y}", f"{x} *= {y}", f"{x} -= {y}",
                    f"{x}.neg_()", f"{x}.masked_fill_({x} > 0, {self.number()})", f"{x}.sin_()", f"{x}.abs_()",
                    f"{x}.addcmul_({x}, {x}, value=0.5)", f"{x}.lerp_({x}.detach() * 2, 0.3)", f"{x}.div_(({x} * {x} + 1).detach())",
-                   f"{x}[{self.index(t.shape)}] = {y}", f"{x}[{self.index(t.shape)}] = {y}", f"{x}[{self.index(t.shape)}] = {y}",
+                   f"{x}[{self.index(t.shape, once=True)}] = {y}", f"{x}[{self.index(t.shape, once=True)}] = {y}", f"{x}[{self.index(t.shape, once=True)}] = {y}",
                    f"{x}[...] = {y}", f"{x}[{x} > 0] = {self.number()}"]
         other = self.tensor()
         options += [f"{x}.copy_({other})"]
         if t.ndim:
-            options += [f"{x}[0] *= {y}", f"{x}[{self.index(t.shape)}] += {y}", f"{x}.index_add_(0, m.tensor([0, 0]), {x}[[0, 0]] * 2)",
+            options += [f"{x}[0] *= {y}", f"{x}[{self.index(t.shape, once=True)}] += {y}", f"{x}.index_add_(0, m.tensor([0, 0]), {x}[[0, 0]] * 2)",
                         f"{x}[-1].mul_({y})", f"{x}.detach().mul_(0.9)"]
         return self.pick(*options)
 

@@ -83,7 +83,7 @@ def vjp(roots: list[Tensor], seeds: list[Any], targets: set | None, create_graph
         for node in visited:
             node.release()
     for leaf in [x for x in gradients if x._hooks]:
-        gradients[leaf] = _run_hooks(list(leaf._hooks.values()), gradients[leaf])
+        gradients[leaf] = _run_hooks(leaf._hooks.values(), gradients[leaf])
     return gradients if targets is None else gradients | found
 
 
@@ -101,10 +101,11 @@ def backward(tensors: Tensor | Sequence[Tensor], grad_tensors: Any = None, retai
     wrt = [inputs] if isinstance(inputs, Tensor) else _listed(inputs, "backward")
     if not wrt:
         raise RuntimeError("backward(): inputs is empty; leave it out to accumulate into every leaf")
-    found = _run(roots, seeds, {_place(t, "backward") for t in wrt}, retain_graph, create_graph)
-    # One that is named twice gets its gradient once, and one that retains it has it already.
-    reached = [t for t in dict.fromkeys(wrt) if (t.node or t) in found and not t._retains]
-    _accumulate([(t, found[t.node or t]) for t in reached], seeds, create_graph)
+    places = {_place(t, "backward") for t in wrt}
+    for t in wrt:
+        retain_grad(t)  # a result keeps its gradient itself
+    found = _run(roots, seeds, places, retain_graph, create_graph)
+    _accumulate([(t, found[t]) for t in places if t in found and type(t) is not Node], seeds, create_graph)
 
 
 def grad(outputs: Tensor | Sequence[Tensor], inputs: Tensor | Sequence[Tensor], grad_outputs: Any = None,
@@ -198,7 +199,8 @@ def _seeds(roots, gradients, create_graph, caller):
                     f"{caller}(): grad can be created for outputs of one element only, not for {describe(root)}; "
                     "reduce it with .sum() or .mean(), or pass a gradient of its shape"
                 )
-            one = np.ones(root._data.shape, root._data.dtype)
+            shape, dtype = root._data.shape, root._data.dtype
+            one = np.ones(shape, dtype) if shape else dtype.type(1)
         else:
             if not isinstance(gradient, (Tensor, np.ndarray)):
                 raise TypeError(f"{caller}(): a gradient is a Tensor or None, not {describe(gradient)}")
@@ -209,7 +211,7 @@ def _seeds(roots, gradients, create_graph, caller):
                 gradient = gradient.to(root.dtype)
             one = gradient._data
         # As a NumPy scalar where it is 0-d: arithmetic on that is several times faster.
-        seeds.append((Tensor(one) if gradient is None else gradient) if create_graph else one[()])
+        seeds.append((Tensor(np.asarray(one)) if gradient is None else gradient) if create_graph else one[()])
     return seeds
 
 
@@ -242,7 +244,7 @@ def _tensor(value: Any, made_by: Any) -> Any:
     return _new(Tensor)._set(value, made_by, bool(made_by.needs))
 
 
-def _run_hooks(hooks: list[Callable], g: Any) -> Any:
+def _run_hooks(hooks: Iterable[Callable], g: Any) -> Any:
     for hook in list(hooks):
         given = g if isinstance(g, Tensor) else Tensor(np.asarray(g))
         replaced = hook(given)

@@ -103,8 +103,9 @@ class Function:
         inputs = [*((a.node or a) if isinstance(a, Tensor) else a for a in args), None]
         values = [*(Spec(a) if isinstance(a, Tensor) else a for a in args), ctx]
         node = graph.record(_as_op(cls), inputs, {}, needs, values, tuple(Spec(y) for y in outputs))
-        _cut_loose(ctx, outputs)
+        _cut_loose(ctx, outputs, args)
         made = tuple(_output(node, ctx, i, y, args, mode) for i, y in enumerate(outputs))
+        ctx._dirty = ctx._constant = ()  # the node holds ctx, which may not hold what hangs on the node
         return made if isinstance(given, tuple) else made[0]
 
 
@@ -117,9 +118,11 @@ def _forward(cls: type[Function], ctx: Context, args: tuple) -> Any:
         return given
 
 
-def _cut_loose(ctx: Context, outputs: tuple) -> None:
+def _cut_loose(ctx: Context, outputs: tuple, args: tuple) -> None:
     """The saved outputs are kept without history, for that would lead back to ctx; `_with_history` gives it again."""
-    ctx._results = {i: k for i, t in enumerate(ctx._saved) for k, y in enumerate(outputs) if t is y}
+    arguments = {id(a) for a in args} - {id(x) for x in ctx._dirty}  # an argument that is returned was saved as such
+    results = {id(y): k for k, y in enumerate(outputs) if id(y) not in arguments}
+    ctx._results = {i: results[id(t)] for i, t in enumerate(ctx._saved) if id(t) in results}
     ctx._saved = tuple(t.detach() if i in ctx._results else t for i, t in enumerate(ctx._saved))
 
 
@@ -150,7 +153,7 @@ def _rewritten(node: Node, i: int, x: Tensor, mode: graph.Mode) -> Tensor:
 
     base = x if x._base is None else x._base
     if base.is_leaf and base.requires_grad:
-        raise RuntimeError(f"{node.op.name}: the leaf tensor {describe(base)} requires grad: it cannot be written in place")
+        raise RuntimeError(f"{node.op.name}: the leaf {describe(base)} requires grad and cannot be written in place")
     item: Any = graph._item(node, i, x.array, mode)
     if item._requires_grad:
         _rebase(x, item.node)

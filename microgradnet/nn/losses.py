@@ -89,9 +89,10 @@ def mse_loss(input: Tensor, target: Tensor, size_average: bool | None = None, re
 def quadratic_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
     """The book's quadratic cost C = 1/n Σₓ ½‖a - y‖²: summed over the last dimension, averaged over examples."""
     _check_same_shape("quadratic_loss", input, target)
-    if _may_fuse(input, target, reduction) and input.ndim:
-        examples = input.numel() // input._data.shape[-1]
-        return fused.squared_distance(input, target, scale=0.5 / examples if reduction == "mean" else 0.5)
+    array = input._data
+    if array.size and array.ndim and reduction in ("mean", "sum"):
+        scale = 0.5 * array.shape[-1] / array.size if reduction == "mean" else 0.5
+        return fused.squared_distance(input, target, scale=scale)
     return _reduced(0.5 * ops.sum(ops.square(input - target), dim=-1), reduction)
 
 

@@ -42,7 +42,7 @@ class Module:
         try:
             if self._hooks:
                 return hooks.call_with_hooks(self, args, kwargs)
-            return self.forward(*args, **kwargs)
+            return self.forward(*args, **kwargs) if kwargs else self.forward(*args)
         finally:
             graph.running_module = outer
 

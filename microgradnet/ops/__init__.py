@@ -1,7 +1,6 @@
+# isort: skip_file
 """The table of operations, a file per family. Reading order: elementwise, shape, reduce, index, linalg, activation;
 then inplace (writing), methods (the operators of Tensor), fence (NumPy's protocols)."""
-
-# ruff: noqa: I001 - names in rows; a line for each would be pages
 
 from .activation import elu, gelu, hardtanh, leaky_relu, log_softmax, relu, sigmoid, silu, softmax, softplus
 from .elementwise import (

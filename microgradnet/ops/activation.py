@@ -8,7 +8,7 @@ import numpy as np
 
 from ..graph import Op
 from . import special
-from .elementwise import _quiet, erf, exp, sign, tanh, where
+from .elementwise import _quiet, erf, exp, minimum, sign, tanh, where
 from .reduce import sum
 
 # A constant of float32, the usual dtype, as a 0-d array: NumPy takes twice as long with a Python number.
@@ -39,7 +39,7 @@ def _elu(x, /, alpha=1.0):
     return np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0)))
 
 
-elu = Op("elu", _elu, lambda g, y, x, alpha=1.0: where(x > 0, g, g * (y + alpha)), promotes="float",
+elu = Op("elu", _elu, lambda g, _y, x, alpha=1.0: where(x > 0, g, g * (alpha * exp(minimum(x, 0.0)))), promotes="float",
          doc="x for x > 0, alpha (eˣ - 1) elsewhere.")
 
 
@@ -111,9 +111,16 @@ def _log_softmax(x, /, dim):
 
 softmax = Op("softmax", _softmax, lambda g, y, _x, dim: (g - _total(g * y, dim)) * y, promotes="float",
              doc="eˣ over its sum along `dim`, without overflow.")
-log_softmax = Op("log_softmax", _log_softmax, lambda g, y, _x, dim: g - exp(y) * _total(g, dim), promotes="float",
+log_softmax = Op("log_softmax", _log_softmax, lambda g, y, _x, dim: g - _power_of_e(y) * _total(g, dim), promotes="float",
                  doc="The logarithm of `softmax`, accurate where that underflows.")
 
 
 def _total(g, dim):
+    if type(g) is np.ndarray:
+        return np.add.reduce(g, axis=dim, keepdims=True)
     return sum(g, dim=dim, keepdim=True) if g.ndim else g
+
+
+def _power_of_e(y):
+    """exp of what is at most 0, which needs no care for overflow."""
+    return np.exp(y) if type(y) is np.ndarray else exp(y)

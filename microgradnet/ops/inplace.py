@@ -19,16 +19,18 @@ from ..tensor import Tensor, describe
 from . import activation, elementwise, index, shape
 
 
+_CATEGORY = {"b": 0, "i": 1, "u": 1, "f": 2}  # of dtypes: a tensor holds, in place, results of its own or a lower one
+
+
 def write(op: Op, x: Tensor, *operands: Any, **params: Any) -> Tensor:
     """x ← op(x, *operands), in x's memory."""
     tracked = _tracked(op.name, x, operands)
     old = _stand_in(x)
     result = op(old, *operands, **params)
-    if result.shape != x.shape:
-        raise _misfit(op.name, x, result)
-    if result.dtype != x.dtype and not np.can_cast(result.dtype, x.dtype, "same_kind"):
-        raise RuntimeError(f"{op.name}_: a result of dtype {result.dtype} cannot be stored in {describe(x)}")
+    _check_fits(op.name, x, result)
     if tracked:
+        if result.node is None:
+            raise RuntimeError(f"{op.name}_: there is no derivative, and x {describe(x)} requires grad; detach() it first")
         _keep(x.array, result.node)
         if isinstance(result.node.args[0], np.ndarray):
             old._data = result.node.args[0]
@@ -63,10 +65,10 @@ def _tracked(name: str, x: Tensor, operands: tuple) -> bool:
         return False
     base = x if x._base is None else x._base
     if x.requires_grad or base.requires_grad:
-        if base.node is None and base._requires_grad:
-            what = "a leaf tensor that requires grad" if base is x else "a view of a leaf tensor that requires grad"
+        if x.node is None and x._requires_grad or base.node is None and base._requires_grad:
+            what = "a view of a leaf tensor" if x.node else "a leaf tensor"
             raise RuntimeError(
-                f"{name}_: {what}, {describe(x)}, cannot be written in place while recording; do it under no_grad(), "
+                f"{name}_: {what} that requires grad, {describe(x)}, cannot be written in place while recording; do it under no_grad(), "
                 "or use the operation that returns a new tensor"
             )
         return True
@@ -145,13 +147,15 @@ def _write_composed(function, name, x, tracked, args, kwargs):
     if tracked:  # rules may read the old values anywhere in the composition
         old._data = np.array(x._data)
     result = function(old, *args, **kwargs)
-    if result.shape != x.shape:
-        raise _misfit(name, x, result)
+    _check_fits(name, x, result)
     return copy_(x, result)
 
 
-def _misfit(name: str, x: Tensor, result: Tensor) -> graph.ShapeError:
-    return graph.ShapeError(f"{name}_: x {describe(x)} cannot hold the result, whose shape is {tuple(result.shape)}")
+def _check_fits(name: str, x: Tensor, result: Tensor) -> None:
+    if result.shape != x.shape:
+        raise graph.ShapeError(f"{name}_: x {describe(x)} cannot hold the result, whose shape is {tuple(result.shape)}")
+    if _CATEGORY[result.dtype.kind] > _CATEGORY[x.dtype.kind]:
+        raise RuntimeError(f"{name}_: x {describe(x)} cannot hold the result, whose dtype is {result.dtype}")
 
 
 copy_op = Op("copy", lambda x, source, /: np.array(np.broadcast_to(source, x.shape), dtype=x.dtype),
@@ -167,8 +171,11 @@ def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
 
 
 def fill_(self: Tensor, value: Any) -> Tensor:
-    """Write one value everywhere."""
-    return write(copy_op, self, value if isinstance(value, Tensor) else Tensor(np.asarray(value, dtype=self.dtype)))
+    """Write one value, a number or a 0-d tensor, everywhere."""
+    value = value if isinstance(value, Tensor) else Tensor(np.asarray(value, dtype=self.dtype))
+    if value.ndim:
+        raise RuntimeError(f"fill_() expects a number or a 0-d tensor, got {describe(value)}; use copy_()")
+    return write(copy_op, self, value)
 
 
 def zero_(self: Tensor) -> Tensor:
@@ -180,8 +187,10 @@ def setitem(self: Tensor, where: Any, value: Any) -> None:
     """self[where] = value"""
     parts, tensors = index.parse(where)
     tracked = _tracked("setitem", self, (value,))
-    if isinstance(value, np.ndarray):
-        value = Tensor(value)
+    if isinstance(value, (np.ndarray, np.generic)):
+        value = Tensor(np.asarray(value))
+    if not isinstance(value, (Tensor, int, float)):
+        raise TypeError(f"a {type(value).__name__} cannot be written into a tensor; give a number or a tensor of it")
     if tracked:
         if isinstance(value, Tensor) and value.dtype != self.dtype:
             value = value.to(self.dtype)
@@ -218,11 +227,18 @@ def lerp(input: Any, end: Any, weight: Any) -> Any:
     return input + weight * (end - input)
 
 
-def _swap(self: Tensor, dim0: int, dim1: int) -> Tensor:
-    """Two dimensions exchanged, in place: the handle turns, the memory stays."""
-    turned = shape.transpose(self, dim0, dim1)
-    self._data, self.node, self._requires_grad = turned._data, turned.node, turned._requires_grad
-    return self
+def _turning(view: Callable) -> Callable:
+    """The in-place form of an operation that gives a view: the handle turns, the memory stays."""
+
+    def method(self, *args, **kwargs):
+        _tracked(view.__name__, self, ())
+        turned = view(self, *args, **kwargs)
+        self._data, self.node, self._requires_grad = turned.array, turned.node, turned._requires_grad
+        return self
+
+    method.__name__ = method.__qualname__ = view.__name__ + "_"
+    method.__doc__ = f"`{view.__name__}` of this tensor itself."
+    return method
 
 
 WRITERS: dict[str, Any] = {
@@ -236,10 +252,10 @@ WRITERS: dict[str, Any] = {
             elementwise.erf, elementwise.expm1, elementwise.log1p, activation.sigmoid, activation.relu, index.tril,
             index.triu, elementwise.add, elementwise.sub, elementwise.div, elementwise.clamp, index.masked_fill,
             index.scatter, index.scatter_add, index.index_add, addcmul, addcdiv, lerp, elementwise.logical_and,
-            elementwise.logical_or, elementwise.logical_not,
+            elementwise.logical_or, elementwise.logical_xor, elementwise.logical_not, elementwise.bitwise_and,
+            elementwise.bitwise_or, elementwise.bitwise_xor, elementwise.bitwise_not,
         ]),
+        *map(_turning, [shape.transpose, shape.t, shape.squeeze, shape.unsqueeze]),
         copy_, fill_, zero_,
     ]
 }  # fmt: skip
-WRITERS["transpose_"] = _swap
-WRITERS["t_"] = lambda self: _swap(self, 0, 1) if self.ndim == 2 else self

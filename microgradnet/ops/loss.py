@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from ..graph import Op
-from .index import scatter_op, zeros_at
+from .index import gather
+from .reduce import sum
 
 
 def _squared_distance(a, b, /, scale):
@@ -26,9 +27,16 @@ def _nll(log_p, labels, /, scale):
     return np.add.reduce(chosen) * log_p.dtype.type(-scale)
 
 
-def _nll_rule(g, _y, _log_p, labels, scale):
-    return scatter_op(zeros_at(_log_p), labels.reshape((-1, 1)), g * -scale, dim=1)
+def _one_a_row(value, labels, /, shape):
+    out = np.zeros(shape, value.dtype)
+    out[np.arange(len(labels)), labels] = value
+    return out
 
 
-nll = Op("nll", _nll, _nll_rule, None,
+def _one_a_row_rule(g, _y, _value, labels, shape):
+    return sum(gather(g, 1, labels.reshape((-1, 1))))
+
+
+one_a_row = Op("one_a_row", _one_a_row, _one_a_row_rule, None, doc="One value at the label of each row, 0 elsewhere.")
+nll = Op("nll", _nll, lambda g, _y, _log_p, labels, scale: one_a_row(g * -scale, labels, shape=_log_p.shape), None,
          doc="-scale · Σ log_p[i, labels[i]] for log_p of shape (N, C) and N labels below C.")

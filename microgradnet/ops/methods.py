@@ -57,8 +57,9 @@ for _name, _op in [
     ("or", elementwise.bitwise_or),  # self | other
     ("xor", elementwise.bitwise_xor),  # self ^ other
 ]:
-    setattr(Tensor, f"__{_name}__", _binary(_op))
-    setattr(Tensor, f"__r{_name}__", _reflected(_op))  # other + self, …
+    _operands = np.ndarray if _op is linalg.matmul else _OPERAND
+    setattr(Tensor, f"__{_name}__", _binary(_op, _operands))
+    setattr(Tensor, f"__r{_name}__", _reflected(_op, _operands))  # other + self, …
 
 for _name, _op in [
     ("eq", elementwise.eq),  # self == other
@@ -68,7 +69,7 @@ for _name, _op in [
     ("gt", elementwise.gt),  # self > other
     ("ge", elementwise.ge),  # self >= other
 ]:
-    setattr(Tensor, f"__{_name}__", _binary(_op))
+    setattr(Tensor, f"__{_name}__", _binary(_op, _OPERAND))
 
 for _name, _method in [
     ("neg", lambda self: elementwise.neg(self)),  # -self
@@ -89,7 +90,8 @@ def _in_place_operator(write):
 
 
 for _name, _long in [("add", "add_"), ("sub", "sub_"), ("mul", "mul_"), ("truediv", "div_"), ("pow", "pow_"),
-                     ("floordiv", "floor_divide_"), ("mod", "remainder_")]:
+                     ("floordiv", "floor_divide_"), ("mod", "remainder_"), ("and", "bitwise_and_"), ("or", "bitwise_or_"),
+                     ("xor", "bitwise_xor_")]:
     setattr(Tensor, f"__i{_name}__", _in_place_operator(inplace.WRITERS[_long]))  # self += other, …
 
 for _module in (elementwise, activation, reduce, shape, index, linalg):

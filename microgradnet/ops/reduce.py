@@ -11,7 +11,7 @@ from ..graph import Op
 from ..tensor import Tensor, describe
 from .elementwise import abs, exp, maximum, minimum, where
 from .index import gather
-from .shape import clone, flip, spread, squeeze, transpose
+from .shape import clone, flip, length, spread, squeeze, transpose
 
 _INT64 = np.dtype(np.int64)
 
@@ -195,7 +195,7 @@ def _max_or_min(name, full, position, pairwise, input, dim, keepdim, other):
         if input.numel() == 0:
             raise RuntimeError(f"{name}(): an empty tensor, {describe(input)}, has no {name}")
         return full(input)
-    if input.shape and input.shape[dim] == 0:
+    if input.ndim and length(input, dim) == 0:
         raise IndexError(f"{name}(): there is no {name} along dimension {dim} of {describe(input)}")
     if input.ndim == 0 and dim in (0, -1):
         return Extreme(clone(input), Tensor(np.zeros((), np.int64)))
@@ -288,7 +288,11 @@ def norm(input: Tensor, p: Any = 2, dim: Any = None, keepdim: bool = False, dtyp
         return sum((input != 0).to(input.dtype), dim=dim, keepdim=keepdim)
     if p == 1:
         return sum(size, dim=dim, keepdim=keepdim)
-    total = sum(size**p, dim=dim, keepdim=keepdim)
+    if 0 < p < 1:  # the power's derivative at 0 is infinite
+        size = where(size == 0, 0.0, where(size == 0, 1.0, size) ** p)
+    else:
+        size = size**p
+    total = sum(size, dim=dim, keepdim=keepdim)
     zero = total == 0  # the root's derivative is infinite there
     return where(zero, 0.0, where(zero, 1.0, total) ** (1 / p))
 

@@ -208,10 +208,16 @@ def repeat(input: Tensor, *repeats: Any) -> Tensor:
     lead = len(repeats) - input.ndim
     if lead < 0:
         raise RuntimeError(f"repeat({list(repeats)}): fewer repeats than dimensions of {tuple(input.shape)}")
-    shape = (1,) * lead + tuple(input.shape)
-    apart = reshape(input, [k for n in shape for k in (1, n)])
-    blocks = expand(apart, [k for r, n in zip(repeats, shape) for k in (r, n)])
-    return reshape(blocks, [r * n for r, n in zip(repeats, shape)])
+    return repeat_op(input, repeats=repeats)
+
+
+def _repeated_rule(g, _y, _x, repeats):
+    shape = (1,) * (len(repeats) - _x.ndim) + tuple(_x.shape)
+    blocks = g.reshape([k for pair in zip(repeats, shape) for k in pair])
+    return sum_to(blocks, shape=tuple(k for n in shape for k in (1, n))).reshape(_x.shape)
+
+
+repeat_op = Op("repeat", lambda x, /, repeats: np.tile(x, repeats), _repeated_rule)
 
 
 def tile(input: Tensor, *dims: Any) -> Tensor:
@@ -285,9 +291,14 @@ def vstack(tensors: Sequence[Tensor]) -> Tensor:
     return cat([x if x.ndim > 1 else reshape(x, 1, -1) for x in tensors], 0)
 
 
+def length(input: Tensor, dim: int) -> int:
+    """The size of a dimension; an IndexError that names it where it is not there."""
+    return input.shape[normalize_axis_index(dim, input.ndim)]
+
+
 def split(tensor: Tensor, split_size_or_sections: int | Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
     """Parts of this size (the last may be smaller), or of these sizes, along dim."""
-    n = tensor.shape[dim]
+    n = length(tensor, dim)
     if isinstance(split_size_or_sections, int):
         step = split_size_or_sections
         if step <= 0 and n:
@@ -306,7 +317,7 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     """At most `chunks` parts of equal size, the last perhaps smaller."""
     if chunks <= 0:
         raise RuntimeError(f"chunk(): the number of chunks must be positive, got {chunks}")
-    n = input.shape[dim]
+    n = length(input, dim)
     return split(input, -(-n // chunks), dim) if n else split(input, [0] * chunks, dim)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from ...random import Generator
 from .collate import default_collate, default_convert
@@ -12,6 +12,12 @@ from .dataset import IterableDataset, as_list, batch_getter
 from .sampler import BatchSampler, RandomSampler, SequentialSampler, check_positive, index_batches
 
 T = TypeVar("T", covariant=True)
+
+
+class Indexable(Protocol[T]):
+    """What can serve as a dataset: a Dataset, a list, an array."""
+
+    def __getitem__(self, index: Any, /) -> T: ...
 
 
 class DataLoader(Generic[T]):
@@ -25,14 +31,16 @@ class DataLoader(Generic[T]):
     pin_memory_device, in_order: accepted, without effect; everything happens in this process.
     """
 
+    dataset: Any
     _complete = False
 
-    def __init__(self, dataset: Any, batch_size: int | None = 1, shuffle: bool | None = None, sampler: Any = None,
-                 batch_sampler: Any = None, num_workers: int = 0, collate_fn: Callable[[Any], Any] | None = None,
-                 pin_memory: bool = False, drop_last: bool = False, timeout: float = 0,
-                 worker_init_fn: Callable[[int], None] | None = None, multiprocessing_context: Any = None,
-                 generator: Generator | None = None, *, prefetch_factor: int | None = None,
-                 persistent_workers: bool = False, pin_memory_device: str = "", in_order: bool = True) -> None:
+    def __init__(self, dataset: Indexable[T], batch_size: int | None = 1, shuffle: bool | None = None,
+                 sampler: Any = None, batch_sampler: Any = None, num_workers: int = 0,
+                 collate_fn: Callable[[Any], Any] | None = None, pin_memory: bool = False, drop_last: bool = False,
+                 timeout: float = 0, worker_init_fn: Callable[[int], None] | None = None,
+                 multiprocessing_context: Any = None, generator: Generator | None = None, *,
+                 prefetch_factor: int | None = None, persistent_workers: bool = False, pin_memory_device: str = "",
+                 in_order: bool = True) -> None:
         if num_workers < 0:
             raise ValueError(f"DataLoader(): num_workers must be at least 0, got {num_workers}")
         iterable = isinstance(dataset, IterableDataset)
@@ -59,7 +67,7 @@ class DataLoader(Generic[T]):
             raise ValueError(f"DataLoader.{name} cannot be changed any more; make a new DataLoader")
         super().__setattr__(name, value)
 
-    def __iter__(self) -> Iterator[T]:
+    def __iter__(self) -> Iterator[Any]:
         if isinstance(self.dataset, IterableDataset):
             return self._stream()
         if self.batch_sampler is None:

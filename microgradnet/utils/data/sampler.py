@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence, Sized
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, Generic, TypeVar
 
@@ -38,7 +38,7 @@ class _ArraySampler(Sampler[int]):
 class SequentialSampler(_ArraySampler):
     """All examples in their order."""
 
-    def __init__(self, data_source: Sized) -> None:
+    def __init__(self, data_source: Any) -> None:
         self.data_source = data_source
 
     def draw(self) -> np.ndarray:
@@ -52,7 +52,7 @@ class RandomSampler(_ArraySampler):
     """All examples in a random order; or `num_samples` of them, each anew from all (`replacement`) or from further
     random orders once all were taken."""
 
-    def __init__(self, data_source: Sized, replacement: bool = False, num_samples: int | None = None,
+    def __init__(self, data_source: Any, replacement: bool = False, num_samples: int | None = None,
                  generator: Generator | None = None) -> None:
         if not isinstance(replacement, bool):
             raise TypeError(f"RandomSampler(): replacement must be True or False, got {replacement!r}")
