@@ -375,7 +375,7 @@ class AccumulateGrad:
 def _spec(value: Any) -> Any:
     if isinstance(value, tuple):
         return tuple(_spec(part) for part in value)
-    return Spec(value) if isinstance(value, (np.ndarray, Tensor)) else value
+    return Spec(value) if isinstance(value, np.ndarray) else value
 
 
 def _named_as_read(rule: Callable, first: int, position: int) -> bool:
@@ -550,7 +550,7 @@ class Op:
             message += " Aligned from the right, dimensions must be equal or 1: reshape() or unsqueeze() one operand."
         if isinstance(error, IndexError):
             return IndexError(message)
-        return TypeError(message) if isinstance(error, TypeError) else ShapeError(message)
+        return DtypeError(message) if isinstance(error, TypeError) else ShapeError(message)
 
 
 def _mark_view(view: Tensor, of: Tensor) -> None:
@@ -562,6 +562,10 @@ def _mark_view(view: Tensor, of: Tensor) -> None:
 
 class ShapeError(RuntimeError, ValueError):
     """Operands that do not fit: a RuntimeError as in PyTorch and a ValueError as in NumPy."""
+
+
+class DtypeError(RuntimeError, TypeError):
+    """Operands of a kind the operation does not take: a RuntimeError as in PyTorch and a TypeError as in NumPy."""
 
 
 def _item(node: Node | None, index: int, part: Any, mode: Mode) -> Tensor:

@@ -273,7 +273,10 @@ class Tensor:
     def item(self) -> Any:
         """The one element, as a Python number."""
         if self._data.size != 1:
-            raise RuntimeError(f"a tensor of {self._data.size} elements cannot become a Python number {describe(self)}")
+            # PyTorch's item() raises the one, its float() and int() the other; graph.ShapeError is both.
+            from .graph import ShapeError
+
+            raise ShapeError(f"a tensor of {self._data.size} elements cannot become a Python number {describe(self)}")
         return self._data.item()
 
     def tolist(self) -> Any:

@@ -12,7 +12,10 @@ from microgradnet import graph
 
 
 class Golden:
-    """A folder of golden files: what a text was when it was last looked at and found right. With `renew` they are written anew in place of being compared."""
+    """A folder of golden files: what a text was when it was last looked at and found right.
+
+    With `renew` they are written anew in place of being compared.
+    """
 
     def __init__(self, folder: Path, renew: bool) -> None:
         self.folder, self.renew = folder, renew

@@ -1,4 +1,4 @@
-"""The graph and the walk back through it: backward, grad, hooks, what is kept and what is freed, in which order."""
+"""The walk back through the graph: backward and grad, what they start from, reach and refuse."""
 
 import sys
 import threading
@@ -444,7 +444,8 @@ def test_only_the_wanted_gradients_are_computed(plant):
 def test_p23_only_ancestors_that_require_grad_are_visited(plant):
     calls = []
     op = plant(lambda a, b, /: a @ b,
-               lambda g, _y, _a, b: (calls.append("a"), g @ b.T)[1], lambda g, _y, a, _b: (calls.append("b"), a.T @ g)[1])
+               lambda g, _y, _a, b: (calls.append("a"), g @ b.T)[1],
+               lambda g, _y, a, _b: (calls.append("b"), a.T @ g)[1])
     x, w = mg.ones(2, 3), mg.ones(3, 2, requires_grad=True)
     y = op(x, w)
     y.sum().backward()

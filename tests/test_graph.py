@@ -15,7 +15,7 @@ def scalar(value, dtype=mg.float64):
     return mg.tensor(value, dtype=dtype, requires_grad=True)
 
 
-# --- calling an operation -------------------------------------------------------------------------------------------
+# --- calling an operation --------------------------------------------------------------------------------------------
 
 
 def test_metadata_is_positional_or_keyword_and_operands_have_pytorchs_names():
@@ -107,7 +107,7 @@ def test_rules_run_in_the_reverse_order_of_recording(plant):
     assert order == [2, 1, 0]
 
 
-# --- the gradients of several outputs ----------------------------------------------------------------------------------
+# --- the gradients of several outputs --------------------------------------------------------------------------------
 
 
 def test_parts_add_up_by_output():

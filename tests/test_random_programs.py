@@ -292,8 +292,8 @@ def torch():
 
 @pytest.mark.parametrize("block", range(10))
 def test_programs(torch, block):
-    compared = [check_program(torch, 100 * block + k, 12) for k in range(10)]
-    assert sum(compared) >= 3
+    compared = [check_program(torch, 100 * block + k, 12) for k in range(25)]
+    assert sum(compared) >= 3  # that enough of them have gradients to compare
 
 
 @pytest.mark.slow

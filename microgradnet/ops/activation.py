@@ -111,8 +111,8 @@ def _log_softmax(x, /, dim):
 
 softmax = Op("softmax", _softmax, lambda g, y, _x, dim: (g - _total(g * y, dim)) * y, promotes="float",
              doc="eˣ over its sum along `dim`, without overflow.")
-log_softmax = Op("log_softmax", _log_softmax, lambda g, y, _x, dim: g - _power_of_e(y) * _total(g, dim), promotes="float",
-                 doc="The logarithm of `softmax`, accurate where that underflows.")
+log_softmax = Op("log_softmax", _log_softmax, lambda g, y, _x, dim: g - _power_of_e(y) * _total(g, dim),
+                 promotes="float", doc="The logarithm of `softmax`, accurate where that underflows.")
 
 
 def _total(g, dim):

@@ -18,7 +18,6 @@ from ..graph import Node, Op
 from ..tensor import Tensor, describe
 from . import activation, elementwise, index, shape
 
-
 _CATEGORY = {"b": 0, "i": 1, "u": 1, "f": 2}  # of dtypes: a tensor holds, in place, results of its own or a lower one
 
 
@@ -30,7 +29,7 @@ def write(op: Op, x: Tensor, *operands: Any, **params: Any) -> Tensor:
     _check_fits(op.name, x, result)
     if tracked:
         if result.node is None:
-            raise RuntimeError(f"{op.name}_: there is no derivative, and x {describe(x)} requires grad; detach() it first")
+            raise RuntimeError(f"{op.name}_: there is no derivative, and {describe(x)} requires grad; detach() it")
         _keep(x.array, result.node)
         if isinstance(result.node.args[0], np.ndarray):
             old._data = result.node.args[0]
@@ -49,7 +48,9 @@ def _keep(array: np.ndarray, node: Node) -> None:
     """Copy what the node's rules read of the memory that is about to be overwritten."""
     memory = graph.owner(array)
     node.args = [
-        np.array(v) if isinstance(v, np.ndarray) and graph.owner(v) is memory and node.op.reads(i + 1, node.needs) else v
+        np.array(v)
+        if isinstance(v, np.ndarray) and graph.owner(v) is memory and node.op.reads(i + 1, node.needs)
+        else v
         for i, v in enumerate(node.args)
     ]
 
@@ -68,8 +69,8 @@ def _tracked(name: str, x: Tensor, operands: tuple) -> bool:
         if x.node is None and x._requires_grad or base.node is None and base._requires_grad:
             what = "a view of a leaf tensor" if x.node else "a leaf tensor"
             raise RuntimeError(
-                f"{name}_: {what} that requires grad, {describe(x)}, cannot be written in place while recording; do it under no_grad(), "
-                "or use the operation that returns a new tensor"
+                f"{name}_: {what} that requires grad, {describe(x)}, cannot be written in place while recording; do it "
+                "under no_grad(), or use the operation that returns a new tensor"
             )
         return True
     return any(isinstance(o, Tensor) and o.requires_grad for o in operands) and x.is_floating_point()
@@ -83,7 +84,9 @@ def _stand_in(x: Tensor) -> Tensor:
 def _rebase(x: Tensor, node: Node) -> None:
     """Give x its new node and, if x is a view, its base a node that holds the written part."""
     base = x._base
-    x.node, x._requires_grad, x._retains = node, True, False
+    if x._retains and x.node is not None and x.node.hooks:
+        node.hooks = [x.node.hooks.pop()]  # the hook of retain_grad, always the last, moves to the new value
+    x.node, x._requires_grad = node, True
     if base is None:
         x._rebased = graph.clock()
         return
@@ -241,10 +244,11 @@ def _turning(view: Callable) -> Callable:
     return method
 
 
+_TURNS: list[Callable] = [shape.transpose, shape.t, shape.squeeze, shape.unsqueeze]
 WRITERS: dict[str, Any] = {
     f.__name__: f
     for f in [
-        *map(in_place, [
+        *(in_place(f) for f in [
             elementwise.mul, elementwise.neg, elementwise.abs, elementwise.exp, elementwise.log, elementwise.sqrt,
             elementwise.rsqrt, elementwise.reciprocal, elementwise.square, elementwise.sin, elementwise.cos,
             elementwise.tan, elementwise.tanh, elementwise.floor, elementwise.ceil, elementwise.round,
@@ -255,7 +259,7 @@ WRITERS: dict[str, Any] = {
             elementwise.logical_or, elementwise.logical_xor, elementwise.logical_not, elementwise.bitwise_and,
             elementwise.bitwise_or, elementwise.bitwise_xor, elementwise.bitwise_not,
         ]),
-        *map(_turning, [shape.transpose, shape.t, shape.squeeze, shape.unsqueeze]),
+        *(_turning(f) for f in _TURNS),
         copy_, fill_, zero_,
     ]
 }  # fmt: skip

@@ -90,8 +90,8 @@ def _in_place_operator(write):
 
 
 for _name, _long in [("add", "add_"), ("sub", "sub_"), ("mul", "mul_"), ("truediv", "div_"), ("pow", "pow_"),
-                     ("floordiv", "floor_divide_"), ("mod", "remainder_"), ("and", "bitwise_and_"), ("or", "bitwise_or_"),
-                     ("xor", "bitwise_xor_")]:
+                     ("floordiv", "floor_divide_"), ("mod", "remainder_"), ("and", "bitwise_and_"),
+                     ("or", "bitwise_or_"), ("xor", "bitwise_xor_")]:
     setattr(Tensor, f"__i{_name}__", _in_place_operator(inplace.WRITERS[_long]))  # self += other, …
 
 for _module in (elementwise, activation, reduce, shape, index, linalg):

@@ -51,7 +51,7 @@ def _sum(x, /, dim=None, keepdim=False, dtype=None):
 
 
 def _accumulator(x):
-    """What running sums and products are kept in: int64 for whole numbers, where NumPy takes uint64 for unsigned ones."""
+    """What running sums and products are kept in: int64, where NumPy takes uint64, for unsigned numbers."""
     return _INT64 if x.dtype.kind == "u" else None
 
 
@@ -243,15 +243,16 @@ def _finite(y):
 
 
 cumsum = Op("cumsum",
-            lambda x, /, dim, dtype=None: np.add.accumulate(np.atleast_1d(x), dim, dtype or _accumulator(x)).reshape(x.shape),
-            lambda g, _y, _x, dim, dtype=None: flip(cumsum(flip(g, dim), dim=dim), dim) if g.ndim else g, numpy=np.cumsum,
-            doc="Running sums along `dim`.")
+            lambda x, /, dim, dtype=None:
+            np.add.accumulate(np.atleast_1d(x), dim, dtype or _accumulator(x)).reshape(x.shape),
+            lambda g, _y, _x, dim, dtype=None: flip(cumsum(flip(g, dim), dim=dim), dim) if g.ndim else g,
+            numpy=np.cumsum, doc="Running sums along `dim`.")
 all = Op("all", lambda x, /, dim=None, keepdim=False: np.logical_and.reduce(x, axis=_axis(dim), keepdims=keepdim),
          numpy=np.all, doc="Whether all are true.")
 any = Op("any", lambda x, /, dim=None, keepdim=False: np.logical_or.reduce(x, axis=_axis(dim), keepdims=keepdim),
          numpy=np.any, doc="Whether any is true.")
-count_nonzero = Op("count_nonzero", lambda x, /, dim=None: np.asarray(np.count_nonzero(x, axis=_axis(dim))), numpy=np.count_nonzero,
-                   doc="How many are not 0.")
+count_nonzero = Op("count_nonzero", lambda x, /, dim=None: np.asarray(np.count_nonzero(x, axis=_axis(dim))),
+                   numpy=np.count_nonzero, doc="How many are not 0.")
 
 
 def _euclidean(x, /, dim=None, keepdim=False):

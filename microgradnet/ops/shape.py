@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import builtins
-import operator
 import functools
+import operator
 from collections.abc import Sequence
 from typing import Any
 
