@@ -10,22 +10,31 @@ import numpy as np
 
 from ..graph import UFUNCS
 from ..tensor import Tensor
-from .elementwise import clamp, mul, where
+from .elementwise import clamp, mul, round, where
 from .linalg import einsum, matmul, outer
-from .reduce import std, var
-from .shape import cat, permute, ravel, reshape, stack
+from .reduce import amax, amin, cumsum, std, var
+from .shape import cat, flip, hstack, movedim, permute, ravel, reshape, stack, vstack
 
-_RENAMED = {"axis": "dim", "keepdims": "keepdim", "a": "input", "ddof": "correction", "axis1": "dim0", "axis2": "dim1"}
+_RENAMED = {"axis": "dim", "keepdims": "keepdim", "a": "input", "axis1": "dim0", "axis2": "dim1"}
 _ARRANGED: dict[Callable, Callable] = {  # NumPy's functions whose arguments are not those of the operation
     np.concatenate: lambda arrays, axis=0: cat(arrays, axis),
     np.stack: lambda arrays, axis=0: stack(arrays, axis),
     np.transpose: lambda a, axes=None: permute(a, *(axes or reversed(range(a.ndim)))),
     np.reshape: lambda a, shape: reshape(a, shape),
     np.einsum: einsum,
-    np.dot: lambda a, b: matmul(a, b) if a.ndim and b.ndim else mul(a, b),
+    np.dot: lambda a, b: matmul(a, b) if np.ndim(a) and np.ndim(b) else mul(a, b),
     np.outer: lambda a, b: outer(ravel(a), ravel(b)),
     np.where: where,
     np.clip: lambda a, a_min=None, a_max=None: clamp(a, a_min, a_max),
+    np.amax: amax,
+    np.amin: amin,
+    np.around: round,
+    np.cumsum: lambda a, axis=None, dtype=None: cumsum(ravel(a) if axis is None else a, axis or 0, dtype=dtype),
+    np.flip: lambda a, axis=None: flip(a, *(range(a.ndim) if axis is None else (axis,))),
+    np.ravel: ravel,
+    np.moveaxis: movedim,
+    np.vstack: vstack,
+    np.hstack: hstack,
     np.var: lambda a, axis=None, ddof=0, keepdims=False: var(a, axis, correction=ddof, keepdim=keepdims),
     np.std: lambda a, axis=None, ddof=0, keepdims=False: std(a, axis, correction=ddof, keepdim=keepdims),
     np.ndim: lambda a: a.ndim,
@@ -63,8 +72,6 @@ def through_function(function: Callable, args: tuple, kwargs: dict) -> Any:
     if op is None:
         _refuse(f"np.{function.__name__}")
     params = {_RENAMED.get(k, k): v for k, v in kwargs.items() if v is not None}
-    if op.name in ("var", "std"):
-        params.setdefault("correction", 0)  # NumPy's default
     return op(*args, **params)
 
 
