@@ -343,7 +343,7 @@ def test_versions_do_not_pile_up():
 CASES = """
 whole += 2; whole.add_(3) | whole += 2.5 | whole /= 2 | whole //= 2 | whole %= 3 | whole *= True | whole **= 2 | whole[0, 0] = 2.7
 whole[0] = m.tensor([1.9, 2.9, -1.9]) | mask[0] = 3 | mask[1] = 0.5 | whole.fill_(2.7) | whole.copy_(x[:2]) | whole.zero_() | whole.add_(x[:2])
-whole -= one | mask &= mask2[0] | mask | = mask2[1] | mask ^= mask | mask.logical_not_() | mask.logical_and_(mask2[0]) | whole.bitwise_and_(1)
+whole -= one | mask &= mask2[0] | mask |= mask2[1] | mask ^= mask | mask.logical_not_() | mask.logical_and_(mask2[0]) | whole.bitwise_and_(1)
 whole &= 3 | whole.neg_() | whole.abs_() | whole.clamp_(0, 3) | whole.clamp_(0.5) | whole.floor_divide_(2) | whole.remainder_(2) | mask.fill_(1)
 mask.copy_(v) | mask += 1 | whole.exp_() | whole.sqrt_() | whole.float().exp_() | f = x.detach().float(); f += y.detach(); r = f
 f = x.detach().float(); f.mul_(whole[0]); r = f | f = x.detach().float(); f *= 2; r = f | f = x.detach().float(); f[0] = y.detach()[0]; r = f

@@ -234,9 +234,11 @@ def _turning(view: Callable) -> Callable:
     """The in-place form of an operation that gives a view: the handle turns, the memory stays."""
 
     def method(self, *args, **kwargs):
-        _tracked(view.__name__, self, ())
+        tracked = _tracked(view.__name__, self, ())
         turned = view(self, *args, **kwargs)
-        self._data, self.node, self._requires_grad = turned.array, turned.node, turned._requires_grad
+        self._data = turned.array
+        if tracked:
+            self.node = turned.node
         return self
 
     method.__name__ = method.__qualname__ = view.__name__ + "_"
