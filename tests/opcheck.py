@@ -224,6 +224,17 @@ def check_aliasing(op: Op, sample: Sample) -> None:
         np.testing.assert_array_equal(a, b, err_msg=f"{op.name}({sample}): backward wrote into its operands")
 
 
+def check_sharing(op: Op, sample: Sample) -> None:
+    """A result shares memory with an argument only where the operation says that it gives views, of the first one."""
+    tensors = leaves(sample)
+    arrays = [t.array for t in tensors if isinstance(t, mg.Tensor)]
+    for y in tuple_of(op(*tensors, **sample.params)):
+        for i, x in enumerate(arrays):
+            if np.shares_memory(x, y.array):
+                assert op.view and i == 0, f"{op.name}({sample}): the result shares memory with argument {i}"
+                assert y._base is tensors[0], f"{op.name}({sample}): the view does not know its base"
+
+
 def check_zero_dim(op: Op, sample: Sample) -> None:
     """Nothing at the public face is a NumPy scalar."""
     tensors = leaves(sample)

@@ -107,6 +107,7 @@ m.addcmul(x, y, v); m.addcmul(x, y, v, value=0.5); m.addcdiv(x, y, v, value=2); 
 x == y; x != x; x < v; x >= s; x.eq(x); m.isnan(x); m.isfinite(x / z[0]); m.equal(x, x); m.equal(x, y); m.allclose(x, x + 1e-12); m.isclose(x, y); (x > 0) & mask; mask | mask; ~mask; mask ^ mask2; whole & 3; whole | one; m.logical_not(x); m.logical_and(x, y)
 x.numel(); x.size(); x.size(0); x.dim(); x.ndim; x.shape.numel(); x.element_size(); x.nelement(); len(x); x.stride(); x.T.stride(); x.is_contiguous(); x.T.is_contiguous(); x.is_floating_point(); whole.tolist(); s.item(); bool(one); float(s); int(one); x.shape[-1]; tuple(x.shape); one.item(); x.stride(0); x.dtype == m.float64; f'{s:.3f}'; round(float(s), 2); x[0, 0].item(); sum([s, s]); x in [x]; (2.0 in whole)
 F.one_hot(i); F.one_hot(j, 4); F.one_hot(one); F.one_hot(m.tensor([1, 0]), num_classes=3); F.normalize(x); F.relu(x); F.logsigmoid(x); F.mse_loss(x, y); F.l1_loss(x, y); F.cross_entropy(x, m.tensor([0, 1, 2, 1]))
+x.softmax(dim=1); m.concat([x, y], dim=0); m.flip(x, dims=[0])
 x.exp().log(); x.abs().sqrt(); x.abs().rsqrt(); x.sigmoid(); x.erf(); x.reciprocal(); x.sin() * x.cos() + x.tan(); x.abs().log1p() + x.expm1(); x.exp2() + x.abs().log2() + x.abs().log10(); x.tanh().asin() + x.tanh().acos() + x.atan(); x.sinh() + x.cosh() + x.asinh() + (x * x + 1.5).acosh() + x.tanh().atanh()
 """
 

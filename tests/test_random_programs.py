@@ -72,7 +72,7 @@ class Writer:
         if self.rng.random() < 0.2:
             parts.insert(self.rng.integers(len(parts) + 1), "None")
         if self.rng.random() < 0.15:
-            parts.insert(self.rng.integers(len(parts) + 1), "...")
+            parts.append("...")
         return ", ".join(parts) or "..."
 
     def number(self):

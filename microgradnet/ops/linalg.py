@@ -122,6 +122,8 @@ def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: float = 1, alpha: 
 
 
 def _einsum(*operands, equation):
+    if len(operands) == 1:
+        return np.array(np.einsum(equation, *operands), order="C")  # a view otherwise
     return np.einsum(equation, *operands, optimize=len(operands) > 2)
 
 

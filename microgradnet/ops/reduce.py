@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import operator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,7 +19,9 @@ _INT64 = np.dtype(np.int64)
 
 def _axis(dim):
     """NumPy's axis. An empty tuple of dimensions means all of them, as in PyTorch."""
-    return tuple(dim) or None if isinstance(dim, (tuple, list)) else dim
+    if dim is None or type(dim) is int:
+        return dim
+    return tuple(dim) or None if isinstance(dim, (tuple, list)) else operator.index(dim)
 
 
 def _kept(shape, dim):
@@ -154,7 +157,8 @@ def std(input: Any, dim: Any = None, unbiased: bool | None = None, keepdim: bool
 def _evenly(g, y, x, dim=None, keepdim=False):
     """Elements that tie for the extreme share its gradient."""
     ties = x == _back(y, x.shape, dim, keepdim)
-    return where(ties, _back(g, x.shape, dim, keepdim) / sum(ties, dim=dim, keepdim=True), 0.0)
+    # Where the extreme is nan nothing ties with it, and 0 · (g / 0) makes the gradient nan, too.
+    return ties * (_back(g, x.shape, dim, keepdim) / sum(ties, dim=dim, keepdim=True))
 
 
 def _extreme(reduce):

@@ -78,22 +78,21 @@ def _inverse(dims):
 def _squeezed(x, dim):
     if dim is None:
         return np.squeeze(x)
-    dims = [d % builtins.max(x.ndim, 1) for d in ((dim,) if isinstance(dim, int) else dim)]
-    for d in (dim,) if isinstance(dim, int) else dim:
-        if not -builtins.max(x.ndim, 1) <= d < builtins.max(x.ndim, 1):
-            raise IndexError(f"dimension {d} is out of range for {x.ndim} dimensions")
+    dims = normalize_axis_tuple(dim, x.ndim or 1)
     return x.reshape([n for i, n in enumerate(x.shape) if not (i in dims and n == 1)])
 
 
-def sizes(given: tuple) -> tuple:
-    """Sizes given as separate numbers or as one sequence."""
+def sizes(given: tuple, named: Any = None) -> tuple:
+    """Sizes given as separate numbers, as one sequence, or by name."""
+    if named is not None:
+        given = (named,)
     numbers = given[0] if len(given) == 1 and isinstance(given[0], (tuple, list)) else given
     return tuple(map(operator.index, numbers))
 
 
-def reshape(input: Tensor, *shape: Any) -> Tensor:
+def reshape(input: Tensor, *given: Any, shape: Any = None) -> Tensor:
     """The same elements in row-major order in another shape; one size may be -1. A view where memory allows it."""
-    return reshape_op(input, shape=sizes(shape))
+    return reshape_op(input, shape=sizes(given, shape))
 
 
 def view(input: Tensor, *shape: Any) -> Tensor:
@@ -144,9 +143,9 @@ def ravel(input: Tensor) -> Tensor:
     return reshape(input, -1)
 
 
-def permute(input: Tensor, *dims: Any) -> Tensor:
+def permute(input: Tensor, *order: Any, dims: Any = None) -> Tensor:
     """The dimensions in another order."""
-    return permute_op(input, dims=sizes(dims))
+    return permute_op(input, dims=sizes(order, dims))
 
 
 def t(input: Tensor) -> Tensor:
@@ -168,9 +167,9 @@ def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
     return permute(input, order)
 
 
-def expand(input: Tensor, *shape: Any) -> Tensor:
+def expand(input: Tensor, *shape: Any, size: Any = None) -> Tensor:
     """Broadcast, as a view; -1 keeps a size."""
-    wanted = sizes(shape)
+    wanted = sizes(shape, size)
     lead = len(wanted) - input.ndim
     if lead < 0:
         raise RuntimeError(f"expand({list(wanted)}): fewer dimensions than the tensor's {tuple(input.shape)}")
@@ -202,9 +201,9 @@ def common_shape(name: str, *tensors: Tensor) -> tuple[int, ...]:
         raise ShapeError(f"{name}({', '.join(map(describe, tensors))}): {error}") from None
 
 
-def repeat(input: Tensor, *repeats: Any) -> Tensor:
+def repeat(input: Tensor, *times: Any, repeats: Any = None) -> Tensor:
     """Copied `repeats[i]` times along each dimension, new dimensions in front."""
-    repeats = sizes(repeats)
+    repeats = sizes(times, repeats)
     lead = len(repeats) - input.ndim
     if lead < 0:
         raise RuntimeError(f"repeat({list(repeats)}): fewer repeats than dimensions of {tuple(input.shape)}")
@@ -220,15 +219,15 @@ def _repeated_rule(g, _y, _x, repeats):
 repeat_op = Op("repeat", lambda x, /, repeats: np.tile(x, repeats), _repeated_rule)
 
 
-def tile(input: Tensor, *dims: Any) -> Tensor:
+def tile(input: Tensor, *times: Any, dims: Any = None) -> Tensor:
     """As `repeat`, with missing leading repeats taken as 1."""
-    dims = sizes(dims)
+    dims = sizes(times, dims)
     return repeat(input, (1,) * (input.ndim - len(dims)) + dims)
 
 
-def flip(input: Tensor, *dims: Any) -> Tensor:
+def flip(input: Tensor, *given: Any, dims: Any = None) -> Tensor:
     """In reverse order along these dimensions."""
-    return flip_op(input, dims=sizes(dims))
+    return flip_op(input, dims=sizes(given, dims))
 
 
 # --- joining and parting ----------------------------------------------------------------------------------------------
@@ -299,8 +298,8 @@ def length(input: Tensor, dim: int) -> int:
 def split(tensor: Tensor, split_size_or_sections: int | Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
     """Parts of this size (the last may be smaller), or of these sizes, along dim."""
     n = length(tensor, dim)
-    if isinstance(split_size_or_sections, int):
-        step = split_size_or_sections
+    if not isinstance(split_size_or_sections, Sequence):
+        step = operator.index(split_size_or_sections)
         if step <= 0 and n:
             raise RuntimeError(f"split(): the size of a part must be positive, got {step}")
         cuts = list(range(step, n, step)) if n else []
