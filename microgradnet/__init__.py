@@ -19,7 +19,6 @@ from typing import Any
 
 from . import autograd, ops
 from .dtypes import *  # noqa: F403
-from .dtypes import device, get_default_dtype, promote, result_type, set_default_dtype
 from .graph import *  # noqa: F403
 from .ops import *  # noqa: F403
 from .ops.creation import *  # noqa: F403

@@ -7,6 +7,11 @@ from typing import Any
 
 import numpy as np
 
+__all__ = [  # what the package shows of it
+    "bool", "device", "double", "float", "float16", "float32", "float64", "get_default_dtype", "half", "int", "int8",
+    "int16", "int32", "int64", "long", "result_type", "set_default_dtype", "uint8",
+]  # fmt: skip
+
 float16 = half = np.dtype(np.float16)
 float32 = float = np.dtype(np.float32)  # noqa: A001 - PyTorch's names
 float64 = double = np.dtype(np.float64)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextvars
 import itertools
 import operator
+import sys
 import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -413,6 +414,7 @@ class Op:
         self.differentiable = joint is not None or any(rules)
         self.__doc__ = doc or forward.__doc__
         self.__name__ = self.__qualname__ = name
+        self.__module__ = sys._getframe(1).f_globals["__name__"]  # the family file it belongs to
         if isinstance(forward, np.ufunc):
             self.arity, self.names = forward.nin, ()
             numpy = numpy or forward

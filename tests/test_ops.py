@@ -175,3 +175,16 @@ def test_an_operation_without_samples_is_found():
 
 def test_planted_operations_leave_the_table():
     assert "planted" not in mg.graph.OPS and np.negative in mg.graph.UFUNCS and mg.graph.UFUNCS[np.negative] is TABLE["neg"]
+
+
+def test_no_name_is_offered_twice():
+    assert len(mg.ops.__all__) == len(set(mg.ops.__all__))
+
+
+@pytest.mark.parametrize("name", ["exp", "moveaxis", "concat", "einsum", "gelu"])
+def test_what_a_family_defines_is_a_function_of_the_package(name):
+    assert getattr(mg, name) is getattr(mg.ops, name)
+
+
+def test_helpers_of_the_families_are_not():
+    assert not {"sizes", "parse", "np", "reshape_op"} & set(dir(mg))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..graph import Op
 from . import special
 from .elementwise import _quiet, erf, exp, minimum, sign, tanh, where
+from .public import public
 from .reduce import sum
 
 # A constant of float32, the usual dtype, as a 0-d array: NumPy takes twice as long with a Python number.
@@ -124,3 +126,7 @@ def _total(g, dim):
 def _power_of_e(y):
     """exp of what is at most 0, which needs no care for overflow."""
     return np.exp(y) if type(y) is np.ndarray else exp(y)
+
+
+if not TYPE_CHECKING:  # a type checker sees every name
+    __all__ = public(globals())

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from ..dtypes import result_type
 from ..graph import Op
 from ..tensor import Tensor, describe
 from . import special
+from .public import public
 
 
 def _quiet(ufunc: Callable) -> Callable:
@@ -263,3 +264,9 @@ def where(condition: Any, input: Any = None, other: Any = None) -> Any:
     if isinstance(condition, Tensor) and condition.dtype.kind != "b":
         raise RuntimeError(f"where(): the condition must be a boolean tensor, got {describe(condition)}; use != 0")
     return _where(condition, input, other)
+
+multiply, subtract, divide, true_divide, negative, absolute = mul, sub, div, div, neg, abs
+arcsin, arccos, arctan, less, less_equal, greater, greater_equal, not_equal = asin, acos, atan, lt, le, gt, ge, ne
+
+if not TYPE_CHECKING:  # a type checker sees every name
+    __all__ = public(globals())

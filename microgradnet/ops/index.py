@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
@@ -11,6 +11,7 @@ from numpy.lib.array_utils import normalize_axis_index
 from ..graph import Op
 from ..tensor import Tensor, describe
 from .elementwise import where
+from .public import public
 from .shape import common_shape
 
 
@@ -313,3 +314,6 @@ triu = Op("triu", _triangle(np.triu),
           lambda g, _y, _x, diagonal=0: triu(g, diagonal=diagonal), numpy=np.triu,
           doc="The upper triangle, 0 below the given diagonal.")
 
+
+if not TYPE_CHECKING:  # a type checker sees every name
+    __all__ = public(globals(), "getitem", "locate", "parse", "zeros_at")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..graph import Op, ShapeError
 from ..tensor import Tensor, describe
+from .public import public
 from .shape import spread, transpose
 
 
@@ -202,4 +203,7 @@ def _plain(equation: str, operands: list) -> tuple[str, list]:
         terms[k] = "".join(seen)
     return ",".join(terms) + "->" + result, operands
 
+ger = outer
 
+if not TYPE_CHECKING:  # a type checker sees every name
+    __all__ = public(globals())

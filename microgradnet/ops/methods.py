@@ -12,7 +12,9 @@ from ..dtypes import check_device, float16, float32, float64, int8, int16, int32
 from ..tensor import Tensor, describe
 from . import activation, creation, elementwise, index, inplace, linalg, reduce, shape
 from .elementwise import _add, _div, _sub, mul, pow
+from .public import is_method
 
+NO_METHODS = {"linear", "where"}  # where() has its condition first, and as a method second: see `where_method`
 _OPERAND = (int, float, bool, np.ndarray, np.generic)
 
 
@@ -94,25 +96,12 @@ for _name, _long in [("add", "add_"), ("sub", "sub_"), ("mul", "mul_"), ("truedi
                      ("or", "bitwise_or_"), ("xor", "bitwise_xor_")]:
     setattr(Tensor, f"__i{_name}__", _in_place_operator(inplace.WRITERS[_long]))  # self += other, …
 
-for _module in (elementwise, activation, reduce, shape, index, linalg):
-    for _name in """
-        add sub mul div neg abs square reciprocal pow floor_divide remainder exp exp2 expm1 log log2 log10 log1p sqrt
-        rsqrt sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh erf sign floor ceil trunc round eq ne lt le gt
-        ge logical_and logical_or logical_xor logical_not bitwise_and bitwise_or bitwise_xor bitwise_not isnan isinf
-        isfinite maximum minimum clamp clip sigmoid relu softmax log_softmax sum mean prod var std amax amin argmax
-        argmin max min logsumexp cumsum norm all any count_nonzero reshape view view_as flatten unflatten squeeze
-        unsqueeze transpose permute t movedim expand expand_as broadcast_to repeat tile flip split chunk unbind clone
-        ravel gather scatter scatter_add index_select index_add take take_along_dim masked_fill masked_select tril triu
-        matmul mm bmm mv dot outer addmm
-    """.split():  # fmt: skip
-        if hasattr(_module, _name):
-            setattr(Tensor, _name, getattr(_module, _name))
-
-for _name, _other in [("multiply", "mul"), ("subtract", "sub"), ("divide", "div"), ("true_divide", "div"),
-                      ("negative", "neg"), ("absolute", "abs"), ("swapaxes", "transpose"), ("arcsin", "asin"),
-                      ("arccos", "acos"), ("arctan", "atan"), ("less", "lt"), ("greater", "gt"), ("less_equal", "le"),
-                      ("greater_equal", "ge"), ("ger", "outer"), ("not_equal", "ne")]:
-    setattr(Tensor, _name, getattr(Tensor, _other))
+for _family in (elementwise, shape, index, reduce, linalg):
+    for _name in _family.__all__:
+        if is_method(getattr(_family, _name)) and _name not in NO_METHODS:
+            setattr(Tensor, _name, getattr(_family, _name))
+for _name in ("relu", "sigmoid", "softmax", "log_softmax"):  # the others are for nn.functional, as in PyTorch
+    setattr(Tensor, _name, getattr(activation, _name))
 
 for _name, _writer in inplace.WRITERS.items():
     setattr(Tensor, _name, _writer)

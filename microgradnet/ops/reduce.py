@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import builtins
 import operator
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from ..graph import Op
 from ..tensor import Tensor, describe
 from .elementwise import abs, exp, maximum, minimum, where
 from .index import gather
+from .public import public
 from .shape import clone, flip, length, spread, squeeze, transpose
 
 _INT64 = np.dtype(np.int64)
@@ -302,3 +303,5 @@ def norm(input: Tensor, p: Any = 2, dim: Any = None, keepdim: bool = False, dtyp
     return where(zero, 0.0, where(zero, 1.0, total) ** (1 / p))
 
 
+if not TYPE_CHECKING:  # a type checker sees every name
+    __all__ = public(globals(), "euclidean")

@@ -6,13 +6,14 @@ import builtins
 import functools
 import operator
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from ..graph import Op, ShapeError
 from ..tensor import Size, Tensor, describe
+from .public import public
 
 
 @functools.lru_cache(maxsize=64)
@@ -332,3 +333,8 @@ def clone(input: Tensor) -> Tensor:
 
 clone_op = Op("clone", lambda x, /, order="K": np.array(x, order=order), lambda g, _y, _x, order="K": g, numpy=np.copy)
 to_dtype = Op("to", lambda x, /, dtype: x.astype(dtype), lambda g, _y, _x, dtype: to_dtype(g, dtype=_x.dtype))
+
+swapaxes, moveaxis, concat, concatenate = transpose, movedim, cat, cat
+
+if not TYPE_CHECKING:  # a type checker sees every name
+    __all__ = public(globals(), "common_shape", "length", "sizes", "spread", "sum_to", "to_dtype")
