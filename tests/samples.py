@@ -321,6 +321,12 @@ SAMPLES: dict[str, Callable[[Draw], list[Sample]]] = {
             ("i,j,k->j", (2,), (3,), (4,)), ("ij,ij->i", (2, 3), (2, 3)),
         ]
     ],
+    "standardize": lambda draw: [
+        Sample((draw(*x), w and draw(*w), b and draw(*b)), {"dims": dims, "eps": 1e-5})
+        for x, w, b, dims in [((4, 3), (3,), (3,), (-1,)), ((2, 4, 3), (4, 3), None, (-2, -1)),
+                              ((4, 3), (3,), (3,), (0,)), ((4, 3, 2), (3, 1), (3, 1), (0, 2)),
+                              ((2, 3, 5), None, None, (1, 2)), ((4,), None, (4,), (0,)), ((0, 3), (3,), (3,), (1,))]
+    ],
     # losses
     "squared_distance": lambda draw: [
         Sample((draw(*shape), draw(*shape)), {"scale": scale})

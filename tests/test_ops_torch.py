@@ -101,6 +101,16 @@ SAME = {
 }  # fmt: skip
 
 
+def torch_standardize(x, weight, bias, dims, eps):
+    variance, mean = torch.var_mean(x, dims, correction=0, keepdim=True)
+    y = (x - mean) / torch.sqrt(variance + eps)
+    y = y if weight is None else y * weight
+    return y if bias is None else y + bias
+
+
+SAME["standardize"] = torch_standardize
+
+
 def torch_function(name):
     return SAME.get(name) or getattr(torch, name)
 

@@ -27,8 +27,10 @@ from .losses import (
     quadratic_loss,
     smooth_l1_loss,
 )
+from .normalization import batch_norm, group_norm, instance_norm, layer_norm, local_response_norm, rms_norm
 
 __all__ = [
+    "batch_norm", "group_norm", "instance_norm", "layer_norm", "local_response_norm", "rms_norm",
     "binary_cross_entropy", "binary_cross_entropy_with_logits", "cross_entropy", "dropout", "elu", "gelu", "hardtanh",
     "huber_loss", "kl_div", "l1_loss", "leaky_relu", "linear", "log_softmax", "logsigmoid", "mse_loss", "nll_loss",
     "normalize", "one_hot", "quadratic_loss", "relu", "relu6", "sigmoid", "silu", "smooth_l1_loss", "softmax",
