@@ -1,0 +1,49 @@
+"""What of PyTorch's operator database is not held against us, each with the reason; and what is compared in another way.
+
+Names are those of `opdb.full_name`; a star at the end stands for every ending.
+"""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+
+OUT_OF_SCOPE = {
+    "complex numbers": """view_as_real view_as_complex complex conj conj_physical resolve_conj resolve_neg imag real polar
+        angle isreal cdouble cfloat chalf nn.functional.silu.complex linalg.eig linalg.eigvals""",
+    "a dtype that NumPy does not have": "bfloat16",
+    "Fourier transforms, whose values are complex": "fft.* stft istft",
+    "sparse tensors": "sparse.* to_sparse",
+    "strides and storage, which NumPy manages here": """as_strided as_strided.* as_strided_scatter resize_ resize_as_ empty_strided
+        new_empty_strided empty_permuted""",
+    "undocumented copies of the views, for compilers": """expand_copy diagonal_copy alias_copy as_strided_copy narrow_copy view_copy permute_copy split_with_sizes_copy unbind_copy
+        unfold_copy squeeze_copy t_copy transpose_copy unsqueeze_copy""",
+    "internals of PyTorch with no name of their own in its documentation": """_softmax_backward_data native_* _native_* _batch_norm_with_update _upsample_bilinear2d_aa
+        torch.* _safe_softmax* max_pool2d_with_indices_backward _unsafe_* unsafe_* _chunk_cat _segment_reduce* constant_pad_nd slice
+        grid_sampler_* rsub hash_tensor _scaled_* nonzero_static""",
+    "kernels written in CUDA or Triton": "jiterator_* bmm.triton_optimized nn.functional.batch_norm.without_cudnn",
+    "a prototype of PyTorch": "masked.*",
+    "signal processing": "signal.*",
+    "functions of physics and statistics without a place in networks": """special.airy_ai special.bessel_* special.modified_bessel_* special.scaled_modified_bessel_*
+        special.spherical_bessel_j0 special.chebyshev_* special.shifted_chebyshev_* special.hermite_* special.laguerre_* special.legendre_*
+        special.zeta""",
+    "pieces of LAPACK's factorizations": """geqrf ormqr linalg.householder_product linalg.ldl_*""",
+    "deprecated in PyTorch, removed from its documentation or replaced by linalg": "triangular_solve",
+}
+
+# Their results are drawn: shape and dtype are compared here, the distribution in test_random.py.
+RANDOM = {
+    "cauchy", "exponential", "geometric", "log_normal", "normal", "uniform", "randn", "randn_like", "rand_like", "randint", "randint_like",
+    "multinomial", "bernoulli", "empty", "empty_like", "new_empty", "nn.functional.dropout", "nn.functional.dropout2d",
+    "nn.functional.dropout3d", "nn.functional.alpha_dropout", "nn.functional.feature_alpha_dropout", "nn.functional.rrelu",
+}  # fmt: skip
+
+# Where 1e-9 is too much to ask of float64.
+TOLERANCES: dict[str, float] = {}
+
+
+def reason(name: str) -> str | None:
+    """Why an entry is out of scope; None for those in scope."""
+    for why, names in OUT_OF_SCOPE.items():
+        if any(fnmatchcase(name, pattern) for pattern in names.split()):
+            return why
+    return None
