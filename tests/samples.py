@@ -259,6 +259,8 @@ SAMPLES: dict[str, Callable[[Draw], list[Sample]]] = {
         Sample((draw(3, 2),), {"shape": (4, 2), "index": (slice(1, 4),)}),
         Sample((draw(3, 2), np.array([1, 1, 3])), {"shape": (4, 2), "index": (Slot(0),)}),
         Sample((draw(2),), {"shape": (4, 2), "index": (1,)}),
+        Sample((draw(2, 3, 2), np.array([[1, 1, -3], [0, -1, 1]])), {"shape": (4, 2), "index": (Slot(0),)}),
+        Sample((draw(0, 2), np.array([], np.int64)), {"shape": (0, 2), "index": (Slot(0),)}),
     ],
     "setitem": lambda draw: [
         Sample((draw(4, 3), draw(3)), {"index": (1,)}), Sample((draw(4, 3), draw()), {"index": (slice(1, 3),)}),
@@ -326,6 +328,10 @@ SAMPLES: dict[str, Callable[[Draw], list[Sample]]] = {
         for x, w, b, dims in [((4, 3), (3,), (3,), (-1,)), ((2, 4, 3), (4, 3), None, (-2, -1)),
                               ((4, 3), (3,), (3,), (0,)), ((4, 3, 2), (3, 1), (3, 1), (0, 2)),
                               ((2, 3, 5), None, None, (1, 2)), ((4,), None, (4,), (0,)), ((0, 3), (3,), (3,), (1,))]
+    ],
+    # rows by their number
+    "embedding": lambda draw: [
+        Sample((draw(5, 3), draw.index(5, *shape))) for shape in [(4,), (2, 3), (), (0,)]
     ],
     # losses
     "squared_distance": lambda draw: [

@@ -91,6 +91,7 @@ SAME = {
     "index_select": lambda x, index, dim: x.index_select(dim, index),
     "index_add": lambda x, index, source, dim, alpha=1: x.index_add(dim, index, source, alpha=alpha),
     "leaky_relu": F.leaky_relu, "elu": F.elu, "silu": F.silu, "softplus": F.softplus, "hardtanh": F.hardtanh, "gelu": F.gelu,
+    "embedding": lambda weight, numbers: F.embedding(numbers, weight),
     "linear": F.linear, "one_hot": F.one_hot, "nll": lambda x, labels, scale: scale * F.nll_loss(x, labels, reduction="sum"),
     "one_a_row": lambda value, labels, shape: torch.zeros(shape, dtype=value.dtype).index_put(
         (torch.arange(len(labels)), labels), value),

@@ -6,6 +6,7 @@ Reading order: module, layers, losses, containers; functional has the same as fu
 
 from . import functional, init, utils
 from .containers import ModuleDict, ModuleList, ParameterDict, ParameterList, Sequential
+from .embedding import Embedding, EmbeddingBag
 from .layers import (
     Dropout, ELU, Flatten, GELU, Hardtanh, Identity, LeakyReLU, Linear, LogSigmoid, LogSoftmax, ReLU, ReLU6, Sigmoid,
     SiLU, Softmax, Softmin, Softplus, Softsign, Tanh, Tanhshrink, Unflatten,
@@ -22,6 +23,7 @@ from .normalization import (
 from .parameter import Parameter
 
 __all__ = [
+    "Embedding", "EmbeddingBag",
     "BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "GroupNorm", "InstanceNorm1d", "InstanceNorm2d", "InstanceNorm3d",
     "LayerNorm", "LocalResponseNorm", "RMSNorm",
     "BCELoss", "BCEWithLogitsLoss", "CrossEntropyLoss", "Dropout", "ELU", "Flatten", "GELU", "Hardtanh", "HuberLoss",

@@ -15,6 +15,7 @@ from ..ops import gelu, sigmoid, softplus, tanh
 from ..ops.creation import arange
 from ..random import Generator, numpy_generator
 from ..tensor import Tensor, describe
+from .embedding import embedding, embedding_bag
 from .losses import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
@@ -30,6 +31,7 @@ from .losses import (
 from .normalization import batch_norm, group_norm, instance_norm, layer_norm, local_response_norm, rms_norm
 
 __all__ = [
+    "embedding", "embedding_bag",
     "batch_norm", "group_norm", "instance_norm", "layer_norm", "local_response_norm", "rms_norm",
     "binary_cross_entropy", "binary_cross_entropy_with_logits", "cross_entropy", "dropout", "elu", "gelu", "hardtanh",
     "huber_loss", "kl_div", "l1_loss", "leaky_relu", "linear", "log_softmax", "logsigmoid", "mse_loss", "nll_loss",

@@ -99,10 +99,24 @@ def _read_rule(g, _y, _x, *tensors, index):
     return _add_at(g, *tensors, shape=_x.shape, index=index)
 
 
+def add_rows(out: np.ndarray, index: np.ndarray, rows: np.ndarray) -> None:
+    """out[index[i]] += rows[i], every mention of a place counting, for contiguous `out` and an index from the front.
+
+    In flat positions it is several times faster than `np.add.at` on rows.
+    """
+    width = out[:1].size if len(out) else 0
+    places = index.reshape(-1, 1) * width + np.arange(width)
+    np.add.at(out.reshape(-1), places.reshape(-1), rows.reshape(-1))
+
+
 def _added(g, /, *tensors, shape, index):
     out = np.zeros(shape, g.dtype)
     part, index = locate(out, index, tensors)
-    if any(isinstance(i, np.ndarray) and i.dtype.kind != "b" for i in index):
+    first, after = index[0], index[1:]
+    whole_rows = part is out and len(after) == 1 and after[0] is Ellipsis
+    if whole_rows and isinstance(first, np.ndarray) and first.dtype.kind != "b":
+        add_rows(out, first % max(len(out), 1), g)
+    elif any(isinstance(i, np.ndarray) and i.dtype.kind != "b" for i in index):
         np.add.at(part, index, g)  # it may name a place more than once: every mention counts
     else:
         part[index] = g
@@ -214,9 +228,13 @@ def _along(dim, ndim, index):
 
 
 def _index_summed(x, index, source, /, dim, alpha=1):
-    out = np.array(x)
-    places = _along(dim, x.ndim, _vector(index, x.shape, dim))
-    np.add.at(out, places, source if alpha == 1 else alpha * source)
+    out = np.array(x, order="C")
+    index = _vector(index, x.shape, dim)
+    source = source if alpha == 1 else alpha * source
+    if dim % x.ndim == 0 and source.shape == (len(index), *x.shape[1:]):
+        add_rows(out, index, source)
+    else:
+        np.add.at(out, _along(dim, x.ndim, index), source)
     return out
 
 
@@ -316,4 +334,4 @@ triu = Op("triu", _triangle(np.triu),
 
 
 if not TYPE_CHECKING:  # a type checker sees every name
-    __all__ = public(globals(), "getitem", "locate", "parse", "zeros_at")
+    __all__ = public(globals(), "add_rows", "getitem", "locate", "parse", "zeros_at")
