@@ -18,7 +18,7 @@ torch.set_num_threads(1)
 
 def arrays_of(tensors: Any) -> list[np.ndarray]:
     """Detached copies, of tensors of either library."""
-    return [np.array(t.detach().numpy()) for t in tensors]
+    return [np.array(t.detach().numpy(force=True)) for t in tensors]
 
 
 def normal(*shape: int, seed: int = 0) -> np.ndarray:

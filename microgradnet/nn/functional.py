@@ -1,43 +1,33 @@
-"""Layers, activations and losses as functions: the operations of the table, with PyTorch's arguments."""
+# isort: skip_file
+"""Layers, activations and losses as functions: the operations of the table, with PyTorch's arguments.
+
+Written here are the activations and a few that need no module's company; the others live beside their modules.
+"""
 
 from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from .. import ops
-from ..graph import Op
+from .. import ops, random
+from ..graph import Op, ShapeError, no_grad
 from ..ops import gelu, sigmoid, softplus, tanh
 from ..ops.creation import arange
-from ..random import Generator, numpy_generator
+from ..ops.inplace import in_place
 from ..tensor import Tensor, describe
+from .distance import cosine_similarity, normalize, pairwise_distance, pdist
+from .dropout import (
+    alpha_dropout, dropout, dropout1d, dropout2d, dropout3d, feature_alpha_dropout, feature_dropout,
+)
 from .embedding import embedding, embedding_bag
 from .losses import (
-    binary_cross_entropy,
-    binary_cross_entropy_with_logits,
-    cross_entropy,
-    huber_loss,
-    kl_div,
-    l1_loss,
-    mse_loss,
-    nll_loss,
-    quadratic_loss,
-    smooth_l1_loss,
+    binary_cross_entropy, binary_cross_entropy_with_logits, cross_entropy, huber_loss, kl_div, l1_loss, mse_loss,
+    nll_loss, quadratic_loss, smooth_l1_loss,
 )
 from .normalization import batch_norm, group_norm, instance_norm, layer_norm, local_response_norm, rms_norm
-
-__all__ = [
-    "embedding", "embedding_bag",
-    "batch_norm", "group_norm", "instance_norm", "layer_norm", "local_response_norm", "rms_norm",
-    "binary_cross_entropy", "binary_cross_entropy_with_logits", "cross_entropy", "dropout", "elu", "gelu", "hardtanh",
-    "huber_loss", "kl_div", "l1_loss", "leaky_relu", "linear", "log_softmax", "logsigmoid", "mse_loss", "nll_loss",
-    "normalize", "one_hot", "quadratic_loss", "relu", "relu6", "sigmoid", "silu", "smooth_l1_loss", "softmax",
-    "softmin", "softplus", "softsign", "tanh", "tanhshrink",
-]
 
 # --- layers ---------------------------------------------------------------------------------------------------------
 
@@ -47,22 +37,13 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     return ops.linear(input, weight, bias)
 
 
-def _draw_mask(x, /, p, generator):
-    kept = numpy_generator(generator).random(x.shape, np.float32) >= p
-    return kept * x.dtype.type(1 / (1 - p) if p < 1 else 0)
-
-
-_dropout_mask = Op("dropout_mask", _draw_mask, doc="0 with probability p, else 1 / (1 - p), in x's shape and dtype.")
-
-
-def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False, *,
-            generator: Generator | None = None) -> Tensor:
-    """Each element 0 with probability p, the others scaled by 1 / (1 - p), so that the mean stays; in training only."""
-    if not 0 <= p <= 1:
-        raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
-    if not training or p == 0:
-        return input
-    return _apply(lambda x: x * _dropout_mask(x, p=p, generator=generator), input, inplace)
+def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """zₒ = Σ x1ᵢ wₒᵢⱼ x2ⱼ + bₒ: inputs (…, in1) and (…, in2), weight (out, in1, in2), bias (out,) to (…, out)."""
+    if input1.shape[:-1] != input2.shape[:-1] or weight.shape[1:] != (input1.shape[-1], input2.shape[-1]):
+        raise ShapeError(f"bilinear(): inputs {describe(input1)} and {describe(input2)} must have shapes (…, in1) and "
+                         f"(…, in2), and weight {describe(weight)} (out, in1, in2)")
+    z = ops.einsum("...i,oij,...j->...o", input1, weight, input2)
+    return z if bias is None else z + bias
 
 
 def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
@@ -77,22 +58,40 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
     return (tensor.unsqueeze(-1) == arange(num_classes)).to(np.dtype(np.int64))
 
 
-def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tensor:
-    """The input over its p-norm along `dim`, or over eps where that is smaller."""
-    return input / ops.clamp(ops.norm(input, p, dim, keepdim=True), min=eps)
-
-
 # --- activations ----------------------------------------------------------------------------------------------------
-
-
-def _apply(f: Callable[[Tensor], Tensor], input: Tensor, inplace: bool) -> Tensor:
-    # In place the derivative still needs the old values: hence the clone.
-    return input.copy_(f(input.clone())) if inplace else f(input)
+#
+# A name with a trailing underscore writes over its input, and so does `inplace=True`.
 
 
 def relu(input: Tensor, inplace: bool = False) -> Tensor:
     """max(x, 0)"""
-    return _apply(ops.relu, input, inplace)
+    return relu_(input) if inplace else ops.relu(input)
+
+
+def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
+    """x for x > 0, negative_slope · x elsewhere."""
+    return (leaky_relu_ if inplace else ops.leaky_relu)(input, negative_slope=negative_slope)
+
+
+def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
+    """x for x > 0, alpha (eˣ - 1) elsewhere."""
+    return (elu_ if inplace else ops.elu)(input, alpha=alpha)
+
+
+def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> Tensor:
+    """x held within [min_val, max_val]."""
+    if min_val > max_val:
+        raise ValueError(f"hardtanh(): min_val must not be greater than max_val, got {min_val} and {max_val}")
+    return (hardtanh_ if inplace else ops.hardtanh)(input, min_val=min_val, max_val=max_val)
+
+
+def silu(input: Tensor, inplace: bool = False) -> Tensor:
+    """x · sigmoid(x), also called swish."""
+    return (in_place(ops.silu) if inplace else ops.silu)(input)
+
+
+relu_, leaky_relu_, elu_ = in_place(ops.relu), in_place(ops.leaky_relu), in_place(ops.elu)
+hardtanh_ = in_place(ops.hardtanh)
 
 
 def relu6(input: Tensor, inplace: bool = False) -> Tensor:
@@ -100,34 +99,81 @@ def relu6(input: Tensor, inplace: bool = False) -> Tensor:
     return hardtanh(input, 0.0, 6.0, inplace)
 
 
-def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> Tensor:
-    """x held within [min_val, max_val]."""
-    return _apply(lambda x: ops.hardtanh(x, min_val=min_val, max_val=max_val), input, inplace)
+def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
+    """x for x > threshold, value elsewhere."""
+    if inplace:
+        return threshold_(input, threshold, value)
+    return ops.where(input > threshold, input, value)
 
 
-def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
-    """x for x > 0, negative_slope · x elsewhere."""
-    return _apply(lambda x: ops.leaky_relu(x, negative_slope=negative_slope), input, inplace)
+def selu(input: Tensor, inplace: bool = False) -> Tensor:
+    """scale · elu(x, alpha) with the constants that keep mean 0 and variance 1 (Klambauer et al., 2017)."""
+    if inplace:
+        return selu_(input)
+    return 1.0507009873554804934193349852946 * ops.elu(input, alpha=1.6732632423543772848170429916717)
 
 
-def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
-    """x for x > 0, alpha (eˣ - 1) elsewhere."""
-    return _apply(lambda x: ops.elu(x, alpha=alpha), input, inplace)
+def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
+    """x for x > 0, alpha (e^(x / alpha) - 1) elsewhere (Barron, 2017)."""
+    if alpha == 0:
+        raise RuntimeError("celu(): alpha must not be 0, which divides")
+    if inplace:
+        return celu_(input, alpha)
+    if alpha < 0:  # then the exponential is used where x / alpha is positive
+        return ops.where(input > 0, input, alpha * ops.expm1(ops.where(input > 0, 0.0, input) / alpha))
+    return ops.where(input > 0, input, alpha * ops.expm1(ops.clamp(input, max=0) / alpha))
 
 
-def silu(input: Tensor, inplace: bool = False) -> Tensor:
-    """x · sigmoid(x), also called swish."""
-    return _apply(ops.silu, input, inplace)
+def rrelu(input: Tensor, lower: float = 1.0 / 8, upper: float = 1.0 / 3, training: bool = False,
+          inplace: bool = False) -> Tensor:
+    """x for x > 0, s · x elsewhere: s uniform over [lower, upper] for each element in training, else in the middle."""
+    if lower > upper:
+        raise RuntimeError(f"rrelu(): lower must not be greater than upper, got {lower} and {upper}")
+    if inplace:
+        return rrelu_(input, lower, upper, training)
+    slope = _uniform(input, low=lower, high=upper) if training else (lower + upper) / 2
+    return ops.where(input > 0, input, slope * input)
 
 
-def logsigmoid(input: Tensor) -> Tensor:
-    """log sigmoid(x), exact for large negative and large positive x."""
-    return -softplus(-input, threshold=math.inf)
+def _draw_uniform(x, /, low, high):
+    return low + x.dtype.type(high - low) * random._uniform(None, x.shape, x.dtype)
 
 
-def softsign(input: Tensor) -> Tensor:
-    """x / (1 + |x|)"""
-    return input / (1 + ops.abs(input))
+_uniform = Op("uniform_like", _draw_uniform, doc="Numbers uniform over [low, high), in x's shape and dtype.")
+threshold_, selu_, celu_, rrelu_ = in_place(threshold), in_place(selu), in_place(celu), in_place(rrelu)
+
+
+def prelu(input: Tensor, weight: Tensor) -> Tensor:
+    """x for x > 0, weight · x elsewhere; weight of one element, or (C,) for input (N, C, …)."""
+    if weight.ndim > 1:
+        raise ShapeError(f"prelu(): weight {describe(weight)} must be a scalar or a vector")
+    channels = input.shape[1] if input.ndim > 1 else 1
+    if weight.numel() not in (1, channels):
+        raise ShapeError(f"prelu(): weight {describe(weight)} must have 1 element, or one per channel of input "
+                         f"{describe(input)}, {channels}")
+    if weight.ndim:
+        weight = weight.reshape(-1, *(1,) * (input.ndim - 2)) if input.ndim > 1 else weight.reshape(())
+    return ops.where(input > 0, input, weight * input)
+
+
+def glu(input: Tensor, dim: int = -1) -> Tensor:
+    """a · sigmoid(b) for the halves a and b of the input along `dim` (Dauphin et al., 2017)."""
+    if input.ndim == 0 or input.shape[dim] % 2:
+        raise ShapeError(f"glu(): dimension {dim} of {describe(input)} must be even, to be halved")
+    a, b = ops.chunk(input, 2, dim)
+    return a * sigmoid(b)
+
+
+def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
+    """x where |x| > lambd, 0 elsewhere."""
+    return ops.where((input >= -lambd) & (input <= lambd), 0.0, input)
+
+
+def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
+    """x brought lambd nearer to 0, and 0 where |x| <= lambd."""
+    if lambd < 0:
+        raise RuntimeError(f"softshrink(): lambd must not be negative, got {lambd}")
+    return ops.where(input > lambd, input - lambd, ops.where(input < -lambd, input + lambd, 0.0 * input))
 
 
 def tanhshrink(input: Tensor) -> Tensor:
@@ -135,19 +181,62 @@ def tanhshrink(input: Tensor) -> Tensor:
     return input - tanh(input)
 
 
-def softmax(input: Tensor, dim: int | None = None, *, dtype: Any = None) -> Tensor:
+def softsign(input: Tensor) -> Tensor:
+    """x / (1 + |x|)"""
+    return input / (1 + ops.abs(input))
+
+
+def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
+    """x / 6 + 1/2, held within [0, 1]."""
+    return in_place(hardsigmoid)(input) if inplace else relu6(input + 3) / 6
+
+
+def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
+    """x · hardsigmoid(x) (Howard et al., 2019)."""
+    return in_place(hardswish)(input) if inplace else input * relu6(input + 3) / 6
+
+
+def mish(input: Tensor, inplace: bool = False) -> Tensor:
+    """x · tanh(softplus(x)) (Misra, 2019)."""
+    return in_place(mish)(input) if inplace else input * tanh(softplus(input))
+
+
+def logsigmoid(input: Tensor) -> Tensor:
+    """log sigmoid(x), exact for large negative and large positive x."""
+    return -softplus(-input, threshold=math.inf)
+
+
+# --- over classes ---------------------------------------------------------------------------------------------------
+
+
+def softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
     """eˣ over its sum along `dim`."""
     return ops.softmax(_cast(input, dtype), dim=_class_dim("softmax", input, dim))
 
 
-def softmin(input: Tensor, dim: int | None = None, *, dtype: Any = None) -> Tensor:
+def softmin(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
     """softmax of -x."""
     return ops.softmax(-_cast(input, dtype), dim=_class_dim("softmin", input, dim))
 
 
-def log_softmax(input: Tensor, dim: int | None = None, *, dtype: Any = None) -> Tensor:
+def log_softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
     """The logarithm of softmax, without its underflow."""
     return ops.log_softmax(_cast(input, dtype), dim=_class_dim("log_softmax", input, dim))
+
+
+def gumbel_softmax(logits: Tensor, tau: float = 1, hard: bool = False, eps: float = 1e-10, dim: int = -1) -> Tensor:
+    """softmax of (logits + Gumbel noise) / tau: a draw from the classes that has a derivative (Jang et al., 2017).
+
+    hard: the draw as one-hot, with the soft one's derivative.
+    """
+    noise = -ops.log(-ops.log(_uniform(logits, low=float(np.finfo(logits.dtype).tiny), high=1.0)))
+    soft = ops.softmax((logits + noise) / tau, dim=dim)
+    if not hard:
+        return soft
+    chosen = ops.argmax(soft, dim=dim, keepdim=True)
+    with no_grad():
+        to_hard = ops.scatter(0 * soft, dim, chosen, 1.0) - soft
+    return soft + to_hard
 
 
 def _cast(input: Tensor, dtype: Any) -> Tensor:
