@@ -1,0 +1,135 @@
+"""Convolution in any number of dimensions, and its two derivatives, which are each other's.
+
+With x of shape (N, C, *size), w of shape (O, C / groups, *kernel) and g of shape (N, O, *out), all three are what the
+sum over all indices of
+
+    g[n, o, i] · w[o, c, k] · x[n, c, i · stride + k · dilation - padding]
+
+leaves of its derivative by one factor: `convolution` by g, `convolution_input` by x, `convolution_weight` by w. So the
+gradient of each by one of its arguments is one of the other two, to any order. `convolution_input` is also known as
+transposed convolution.
+
+Each is one product of matrices per part of the batch: the windows under the kernel are copied into columns.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from ..graph import Op
+from .reduce import sum
+from .window import add_windows, count, view_windows
+
+__all__: list[str] = []  # functions are in nn.functional, as in PyTorch
+
+CACHE = 1 << 18  # elements of the columns that are made at a time: more would fall out of the cache
+
+
+def _parts(batch: int, columns: int) -> Iterator[slice]:
+    """The batch in parts whose columns stay in the cache; an example has this many elements in its columns."""
+    step = max(1, CACHE // max(columns, 1))
+    return (slice(i, i + step) for i in range(0, batch, step))
+
+
+def _padded(x, padding):
+    if not any(padding):
+        return x
+    out = np.zeros((*x.shape[:2], *(n + 2 * p for n, p in zip(x.shape[2:], padding))), x.dtype)
+    out[_inner(padding)] = x
+    return out
+
+
+def _inner(padding):
+    return (..., *(slice(p, -p or None) for p in padding))
+
+
+def _columns(x, kernel, out, stride, dilation, groups):
+    """The windows of a padded input as columns: (groups, C / groups · kernel, N · out)."""
+    windows = np.moveaxis(view_windows(x, kernel, out, stride, dilation), 0, 1 + len(kernel))
+    return windows.reshape(groups, x.shape[1] // groups * math.prod(kernel), x.shape[0] * math.prod(out))
+
+
+def _rows(y, groups):
+    """(N, O, *out) as (groups, O / groups, N · out)."""
+    return y.swapaxes(0, 1).reshape(groups, y.shape[1] // groups, -1)
+
+
+def _checked(x, w, b, stride, padding, dilation, groups):
+    """The sizes of the output. The functions of nn check ranks and numbers of channels."""
+    kernel = w.shape[2:]
+    if any(a is not None and a.dtype != x.dtype and "c" not in a.dtype.kind + x.dtype.kind for a in (w, b)):
+        kinds = f"{w.dtype}" if b is None else f"{w.dtype} and {b.dtype}"
+        raise TypeError(f"input, weight and bias must have one dtype, got {x.dtype} and {kinds}; convert by .to()")
+    out = count(x.shape[2:], kernel, stride, padding, dilation)
+    if min(out, default=1) < 1:
+        padded = tuple(n + 2 * p for n, p in zip(x.shape[2:], padding))
+        reach = tuple(d * (k - 1) + 1 for d, k in zip(dilation, kernel))
+        raise ValueError(f"the kernel, which reaches over {reach}, is larger than the padded input, {padded}")
+    return out
+
+
+def _convolution(x, w, b, /, stride, padding, dilation, groups):
+    out = _checked(x, w, b, stride, padding, dilation, groups)
+    n, kernel = len(x), w.shape[2:]
+    x, rows = _padded(x, padding), w.reshape(groups, len(w) // groups, -1)
+    y = np.empty((n, len(w), *out), np.result_type(x, w))
+    for part in _parts(n, rows.shape[-1] * groups * math.prod(out)):
+        product = np.matmul(rows, _columns(x[part], kernel, out, stride, dilation, groups))
+        y[part] = product.reshape(len(w), -1, *out).swapaxes(0, 1)
+    if b is not None:
+        y += b.reshape((-1, *[1] * len(kernel)))
+    return y
+
+
+def _convolution_input(g, w, /, size, stride, padding, dilation, groups):
+    kernel, out = w.shape[2:], g.shape[2:]
+    x = np.zeros((len(g), w.shape[1] * groups, *(n + 2 * p for n, p in zip(size, padding))), np.result_type(g, w))
+    turned = w.reshape(groups, len(w) // groups, -1).swapaxes(1, 2)
+    for part in _parts(len(g), turned.shape[1] * groups * math.prod(out)):
+        columns = np.matmul(turned, _rows(g[part], groups))
+        windows = columns.reshape(x.shape[1], *kernel, -1, *out)
+        add_windows(x[part], np.moveaxis(windows, 1 + len(kernel), 0), kernel, stride, dilation)
+    return np.ascontiguousarray(x[_inner(padding)])
+
+
+def _convolution_weight(x, g, /, kernel, stride, padding, dilation, groups):
+    out = g.shape[2:]
+    x, w = _padded(x, padding), np.zeros((g.shape[1], x.shape[1] // groups, *kernel), np.result_type(x, g))
+    rows = w.reshape(groups, g.shape[1] // groups, -1)
+    for part in _parts(len(x), rows.shape[-1] * groups * math.prod(out)):
+        columns = _columns(x[part], kernel, out, stride, dilation, groups)
+        rows += np.matmul(_rows(g[part], groups), columns.swapaxes(1, 2))
+    return w
+
+
+def _like(y, wanted):
+    """Without the last windows: an input may have room for more than the gradient that it was made from."""
+    return y if tuple(y.shape) == tuple(wanted.shape) else y[tuple(slice(n) for n in wanted.shape)]
+
+
+convolution = Op(
+    "convolution", _convolution,
+    lambda g, _y, _x, w, _b, **how: convolution_input(g, w, size=tuple(_x.shape[2:]), **how),
+    lambda g, _y, x, _w, _b, **how: convolution_weight(x, g, kernel=tuple(_w.shape[2:]), **how),
+    lambda g, _y, _x, _w, _b, **how: sum(g, dim=(0, *range(2, g.ndim))),
+    doc="The sum over c and k for each n, o, i, plus a bias (O,) or None. Lengths are tuples, `groups` a number.",
+)  # fmt: skip
+convolution_input = Op(
+    "convolution_input", _convolution_input,
+    lambda g, _y, _g, w, **how: _like(convolution(g, w, None, **_without(how, "size")), _g),
+    lambda g, _y, y_grad, _w, **how: convolution_weight(g, y_grad, kernel=tuple(_w.shape[2:]), **_without(how, "size")),
+    doc="The gradient of an input of this `size`, from that of the output and the weight; transposed convolution.",
+)  # fmt: skip
+convolution_weight = Op(
+    "convolution_weight", _convolution_weight,
+    lambda g, _y, _x, y_grad, **how: convolution_input(y_grad, g, size=tuple(_x.shape[2:]), **_without(how, "kernel")),
+    lambda g, _y, x, _g, **how: _like(convolution(x, g, None, **_without(how, "kernel")), _g),
+    doc="The gradient of a weight with this `kernel`, from the input and the gradient of the output.",
+)  # fmt: skip
+
+
+def _without(how, name):
+    return {key: value for key, value in how.items() if key != name}

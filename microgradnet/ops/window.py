@@ -1,0 +1,158 @@
+"""What slides a window: the parts of a tensor under a kernel, their sum put back, their maxima.
+
+A window of sizes `kernel` moves over the last dimensions of a tensor in steps of `stride`; its elements lie `dilation`
+apart. All metadata is a tuple with an entry for each of these dimensions, so that one definition serves 1, 2, 3 or more.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+
+from ..graph import Op
+from .index import scatter_sum_op
+
+__all__: list[str] = []  # functions are in nn.functional, as in PyTorch
+
+
+# --- windows, and their sum -------------------------------------------------------------------------------------------
+
+
+def count(size, kernel, stride, padding, dilation):
+    """How many windows fit, by dimension."""
+    return tuple((n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in zip(size, kernel, stride, padding, dilation))
+
+
+def view_windows(x, kernel, out, stride, dilation):
+    """(…, *kernel, *out): at […, k, o] is x[…, o · stride + k · dilation], without a copy."""
+    n = len(kernel)
+    steps = x.strides[-n:]
+    strides = (*x.strides[:-n], *(s * d for s, d in zip(steps, dilation)), *(s * t for s, t in zip(steps, stride)))
+    return as_strided(x, (*x.shape[:-n], *kernel, *out), strides, writeable=False)
+
+
+def _slices(kernel, out, stride, dilation) -> Iterator[tuple[tuple, tuple]]:
+    """For each place k in the window: (k, the slices of x that lie under it as the window moves)."""
+    for k in itertools.product(*map(range, kernel)):
+        yield k, (..., *(slice(i * d, i * d + s * (n - 1) + 1, s) for i, d, n, s in zip(k, dilation, out, stride)))
+
+
+def _windows(x, /, kernel, stride, dilation):
+    size = x.shape[-len(kernel) :]
+    out = count(size, kernel, stride, (0,) * len(kernel), dilation)
+    if min(out) < 1:
+        raise ValueError(f"a window of size {kernel}, dilation {dilation}, does not fit into the dimensions {size}")
+    return view_windows(x, kernel, out, stride, dilation)
+
+
+def add_windows(total, parts, kernel, stride, dilation):
+    """Add each place of the windows, parts[…, k, o], to where it lies in the total."""
+    n = len(kernel)
+    for k, under in _slices(kernel, parts.shape[-n:], stride, dilation):
+        total[under] += parts[(..., *k, *[slice(None)] * n)]
+
+
+def _overlaid(parts, /, size, stride, dilation):
+    n = len(size)
+    total = np.zeros((*parts.shape[: -2 * n], *size), parts.dtype)
+    add_windows(total, parts, parts.shape[-2 * n : -n], stride, dilation)
+    return total
+
+
+def _of_windows(g, _y, _x, kernel, stride, dilation):
+    return overlay(g, size=tuple(_x.shape[-len(kernel) :]), stride=stride, dilation=dilation)
+
+
+def _of_overlay(g, _y, _parts, size, stride, dilation):
+    kernel = tuple(_parts.shape[-2 * len(size) : -len(size)])
+    return windows(g, kernel=kernel, stride=stride, dilation=dilation)
+
+
+windows = Op("windows", _windows, _of_windows, view=True,
+             doc="Every window of the last dimensions: (…, *size) to a view (…, *kernel, *out).")
+overlay = Op("overlay", _overlaid, _of_overlay,
+             doc="Windows (…, *kernel, *out) added up where they overlap: what `windows` is transposed.")
+
+
+# --- maxima -----------------------------------------------------------------------------------------------------------
+#
+# Two results, the values and where they are: the flat index into the last dimensions. As in PyTorch the first of equals
+# is taken, and nan is larger than anything.
+
+
+def _take_larger(best, index, value, place):
+    """Let value and its place take over where value is larger."""
+    larger = (value > best) | (value != value)
+    np.copyto(best, value, where=larger)
+    np.copyto(index, place, where=larger)
+
+
+def _max_pool(x, /, kernel, stride, padding, dilation, out):
+    size = x.shape[-len(kernel) :]
+    steps = [math.prod(size[i + 1 :]) for i in range(len(size))]
+    # The first place of each window, and how far into it the input begins where it starts in the padding.
+    corner = [np.arange(n) * s - p for n, s, p in zip(out, stride, padding)]
+    inside = [np.maximum(-(c // d), 0) * d for c, d in zip(corner, dilation)]
+    x = _padded_for(x, kernel, stride, padding, dilation, out)
+    shape = (*x.shape[: -len(kernel)], *out)
+    best = np.full(shape, _lowest(x.dtype), x.dtype)
+    index = np.empty(shape, np.int64)
+    index[...] = _flat(inside, steps)
+    for k, under in _slices(kernel, out, stride, dilation):
+        _take_larger(best, index, x[under], int(np.dot(np.multiply(k, dilation), steps)))
+    index += _flat(corner, steps)
+    return best, index
+
+
+def _flat(places, steps):
+    """The flat index of places given by dimension."""
+    return np.add.reduce(np.broadcast_arrays(*(p * s for p, s in zip(np.ix_(*places), steps))))
+
+
+def _lowest(dtype):
+    return -np.inf if dtype.kind in "fc" else np.iinfo(dtype).min
+
+
+def _padded_for(x, kernel, stride, padding, dilation, out):
+    """With the lowest value around it, so that all windows fit."""
+    n = len(kernel)
+    size = x.shape[-n:]
+    reach = [max((o - 1) * s + (k - 1) * d + 1, p + m)
+             for o, s, k, d, p, m in zip(out, stride, kernel, dilation, padding, size)]
+    if reach == list(size):
+        return x
+    around = np.full((*x.shape[:-n], *reach), _lowest(x.dtype), x.dtype)
+    around[(..., *(slice(p, p + m) for p, m in zip(padding, size)))] = x
+    return around
+
+
+def _max_of_bins(x, /, bins):
+    n = len(bins)
+    size = x.shape[-n:]
+    steps = [math.prod(size[i + 1 :]) for i in range(n)]
+    starts, ends = ([np.array([b[i] for b in axis]) for axis in bins] for i in (0, 1))
+    shape = (*x.shape[:-n], *map(len, bins))
+    best, index = np.full(shape, _lowest(x.dtype), x.dtype), np.empty(shape, np.int64)
+    index[...] = _flat(starts, steps)
+    for k in itertools.product(*(range((e - s).max()) for s, e in zip(starts, ends))):
+        # A smaller bin has its last element looked at again, which changes nothing.
+        places = [np.minimum(s + i, e - 1) for s, e, i in zip(starts, ends, k)]
+        _take_larger(best, index, x[(..., *np.ix_(*places))], _flat(places, steps))
+    return best, index
+
+
+def _at_maxima(g, y, _x, **metadata):
+    n = len(next(iter(metadata.values())))
+    lead, size = tuple(_x.shape[:-n]), math.prod(_x.shape[-n:])
+    values, index = (part.reshape((*lead, -1)) for part in (g[0], y[1]))
+    return scatter_sum_op(np.zeros((*lead, size), _x.dtype), index, values, dim=-1).reshape(_x.shape)
+
+
+max_pool = Op("max_pool", _max_pool, _at_maxima,
+              doc="The largest of each window, and its index; the padding counts as the lowest number there is.")
+max_of_bins = Op("max_of_bins", _max_of_bins, _at_maxima,
+                 doc="As max_pool for windows given one by one: by dimension, the (start, end) of each.")
