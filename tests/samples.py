@@ -333,6 +333,41 @@ SAMPLES: dict[str, Callable[[Draw], list[Sample]]] = {
     "embedding": lambda draw: [
         Sample((draw(5, 3), draw.index(5, *shape))) for shape in [(4,), (2, 3), (), (0,)]
     ],
+    # windows
+    "windows": lambda draw: [
+        Sample((draw(*x),), {"kernel": k, "stride": s, "dilation": d})
+        for x, k, s, d in [((2, 5), (2,), (1,), (1,)), ((7,), (3,), (2,), (1,)), ((2, 6, 7), (2, 3), (3, 2), (2, 1)),
+                           ((1, 2, 3, 4, 3), (2, 2, 3), (1, 2, 1), (1, 1, 1)), ((0, 4), (2,), (1,), (1,))]
+    ],
+    "overlay": lambda draw: [
+        Sample((draw(*x),), {"size": size, "stride": s, "dilation": d})
+        for x, size, s, d in [((2, 2, 4), (5,), (1,), (1,)), ((3, 3), (8,), (2,), (1,)), ((0, 2, 3), (4,), (1,), (1,)),
+                              ((2, 2, 3, 2, 3), (6, 7), (3, 2), (2, 1))]
+    ],
+    "max_pool": lambda draw: [
+        Sample((draw(*x),), {"kernel": k, "stride": s, "padding": p, "dilation": d, "many": many})
+        for x, k, s, p, d, many in [
+            ((2, 6), (2,), (2,), (0,), (1,), (3,)), ((2, 6), (3,), (2,), (1,), (1,), (3,)),
+            ((1, 2, 6, 5), (2, 3), (1, 2), (1, 0), (2, 1), (6, 2)), ((3, 5), (2,), (2,), (0,), (1,), (3,)),
+            ((1, 1, 3, 4, 5), (2, 2, 2), (1, 2, 2), (0, 0, 1), (1, 1, 1), (2, 2, 3)), ((0, 2, 4), (2,), (2,), (0,), (1,), (2,)),
+        ]
+    ],
+    "max_of_bins": lambda draw: [
+        Sample((draw(*x),), {"bins": bins})
+        for x, bins in [((2, 5), (((0, 2), (1, 4), (3, 5)),)), ((1, 2, 4, 5), (((0, 4),), ((0, 3), (2, 5)))),
+                        ((0, 3), (((0, 2), (1, 3)),)), ((1, 3, 2, 4), (((0, 2), (1, 3)), ((0, 2),), ((0, 1), (1, 4))))]
+    ],
+    "convolution": lambda draw: [
+        Sample((draw(*x), draw(*w), b and draw(*b)), how) for x, w, b, how, _ in _CONVOLUTIONS
+    ],
+    "convolution_input": lambda draw: [
+        Sample((draw(*g), draw(*w)), {"size": x[2:], **how}) for x, w, _, how, g in _CONVOLUTIONS
+    ] + [Sample((draw(1, 2, 3), draw(2, 1, 2)),
+                {"size": (10,), "stride": (2,), "padding": (0,), "dilation": (3,), "groups": 1})],
+    "convolution_weight": lambda draw: [
+        Sample((draw(*x), draw(*g)), {"kernel": w[2:], **how}) for x, w, _, how, g in _CONVOLUTIONS
+    ] + [Sample((draw(1, 2, 8), draw(1, 2, 3)),
+                {"kernel": (2,), "stride": (2,), "padding": (0,), "dilation": (1,), "groups": 2})],
     # losses
     "squared_distance": lambda draw: [
         Sample((draw(*shape), draw(*shape)), {"scale": scale})
@@ -347,6 +382,18 @@ SAMPLES: dict[str, Callable[[Draw], list[Sample]]] = {
     ],
 }  # fmt: skip
 
+_CONVOLUTIONS = [  # input, weight, bias, how, output
+    (x, w, b, {"stride": s, "padding": p, "dilation": d, "groups": groups}, out)
+    for x, w, b, s, p, d, groups, out in [
+        ((2, 3, 5), (4, 3, 2), (4,), (1,), (0,), (1,), 1, (2, 4, 4)),
+        ((2, 4, 6), (6, 2, 3), None, (2,), (1,), (1,), 2, (2, 6, 3)),
+        ((2, 2, 5, 6), (3, 2, 3, 2), (3,), (1, 2), (1, 0), (1, 2), 1, (2, 3, 5, 2)),
+        ((1, 3, 4, 4), (3, 1, 2, 2), (3,), (2, 2), (0, 0), (1, 1), 3, (1, 3, 2, 2)),
+        ((1, 2, 3, 4, 3), (2, 2, 2, 2, 3), None, (1, 2, 1), (0, 1, 1), (1, 1, 1), 1, (1, 2, 2, 3, 3)),
+        ((0, 2, 4), (3, 2, 2), (3,), (1,), (0,), (1,), 1, (0, 3, 3)),
+        ((3, 2, 5), (4, 2, 1), (4,), (1,), (0,), (1,), 1, (3, 4, 5)),
+    ]
+]
 _LAST_DIMS = lambda draw: [Sample((draw(2, 3, 4),), {"dim": dim}) for dim in (0, 1, -1)] + [  # noqa: E731
     Sample((draw(*shape),), {"dim": dim}) for shape, dim in [((), 0), ((1,), 0), ((5,), -1), ((0, 3), 1), ((2, 0), 0)]
 ]

@@ -190,10 +190,17 @@ def _used(source, index):
 
 
 def _scattered_sum(x, index, source, /, dim):
-    out = np.array(x)
-    places = _places(x.shape, index, dim)
-    np.add.at(out, places, _used(source, index))
+    out = np.array(x, order="C")
+    _sum_at(out, _places(x.shape, index, dim), _used(source, index))
     return out
+
+
+def _sum_at(out, places, source):
+    """out[places] += source where every mention of a place counts, for an array in row-major order and an index array
+    for each dimension: by one flat index, many times faster than np.add.at by several."""
+    steps = (s // out.itemsize for s in out.strides)
+    flat = sum((p * s for p, s in zip(places, steps)), start=np.int64(0))
+    np.add.at(out.reshape(-1), flat.reshape(-1), source.astype(out.dtype, copy=False).reshape(-1))
 
 
 def _scattered(x, index, source, /, dim):
@@ -223,18 +230,11 @@ index_select_op = Op("index_select",
                      lambda g, _y, _x, index, dim: index_sum_op(zeros_at(_x), index, g, dim=dim), None)
 
 
-def _along(dim, ndim, index):
-    return (slice(None),) * (dim % ndim) + (index,)
-
-
 def _index_summed(x, index, source, /, dim, alpha=1):
     out = np.array(x, order="C")
     index = _vector(index, x.shape, dim)
-    source = source if alpha == 1 else alpha * source
-    if dim % x.ndim == 0 and source.shape == (len(index), *x.shape[1:]):
-        add_rows(out, index, source)
-    else:
-        np.add.at(out, _along(dim, x.ndim, index), source)
+    places = np.ix_(*(index if i == dim % x.ndim else range(n) for i, n in enumerate(x.shape)))
+    _sum_at(out, places, np.broadcast_to(source if alpha == 1 else alpha * source, [*map(np.size, places)]))
     return out
 
 

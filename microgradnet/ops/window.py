@@ -46,7 +46,7 @@ def _windows(x, /, kernel, stride, dilation):
     out = count(size, kernel, stride, (0,) * len(kernel), dilation)
     if min(out) < 1:
         raise ValueError(f"a window of size {kernel}, dilation {dilation}, does not fit into the dimensions {size}")
-    return view_windows(x, kernel, out, stride, dilation)
+    return np.ascontiguousarray(view_windows(x, kernel, out, stride, dilation))
 
 
 def add_windows(total, parts, kernel, stride, dilation):
@@ -72,8 +72,8 @@ def _of_overlay(g, _y, _parts, size, stride, dilation):
     return windows(g, kernel=kernel, stride=stride, dilation=dilation)
 
 
-windows = Op("windows", _windows, _of_windows, view=True,
-             doc="Every window of the last dimensions: (…, *size) to a view (…, *kernel, *out).")
+windows = Op("windows", _windows, _of_windows,
+             doc="Every window of the last dimensions: (…, *size) to (…, *kernel, *out).")
 overlay = Op("overlay", _overlaid, _of_overlay,
              doc="Windows (…, *kernel, *out) added up where they overlap: what `windows` is transposed.")
 
@@ -91,18 +91,18 @@ def _take_larger(best, index, value, place):
     np.copyto(index, place, where=larger)
 
 
-def _max_pool(x, /, kernel, stride, padding, dilation, out):
+def _max_pool(x, /, kernel, stride, padding, dilation, many):
     size = x.shape[-len(kernel) :]
     steps = [math.prod(size[i + 1 :]) for i in range(len(size))]
     # The first place of each window, and how far into it the input begins where it starts in the padding.
-    corner = [np.arange(n) * s - p for n, s, p in zip(out, stride, padding)]
+    corner = [np.arange(n) * s - p for n, s, p in zip(many, stride, padding)]
     inside = [np.maximum(-(c // d), 0) * d for c, d in zip(corner, dilation)]
-    x = _padded_for(x, kernel, stride, padding, dilation, out)
-    shape = (*x.shape[: -len(kernel)], *out)
+    x = _padded_for(x, kernel, stride, padding, dilation, many)
+    shape = (*x.shape[: -len(kernel)], *many)
     best = np.full(shape, _lowest(x.dtype), x.dtype)
     index = np.empty(shape, np.int64)
     index[...] = _flat(inside, steps)
-    for k, under in _slices(kernel, out, stride, dilation):
+    for k, under in _slices(kernel, many, stride, dilation):
         _take_larger(best, index, x[under], int(np.dot(np.multiply(k, dilation), steps)))
     index += _flat(corner, steps)
     return best, index
@@ -110,7 +110,7 @@ def _max_pool(x, /, kernel, stride, padding, dilation, out):
 
 def _flat(places, steps):
     """The flat index of places given by dimension."""
-    return np.add.reduce(np.broadcast_arrays(*(p * s for p, s in zip(np.ix_(*places), steps))))
+    return sum(p * s for p, s in zip(np.ix_(*places), steps))
 
 
 def _lowest(dtype):
@@ -147,8 +147,8 @@ def _max_of_bins(x, /, bins):
 
 def _at_maxima(g, y, _x, **metadata):
     n = len(next(iter(metadata.values())))
-    lead, size = tuple(_x.shape[:-n]), math.prod(_x.shape[-n:])
-    values, index = (part.reshape((*lead, -1)) for part in (g[0], y[1]))
+    lead, size, many = tuple(_x.shape[:-n]), math.prod(_x.shape[-n:]), math.prod(y[1].shape[-n:])
+    values, index = (part.reshape((*lead, many)) for part in (g[0], y[1]))
     return scatter_sum_op(np.zeros((*lead, size), _x.dtype), index, values, dim=-1).reshape(_x.shape)
 
 
