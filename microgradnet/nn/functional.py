@@ -18,6 +18,7 @@ from ..ops import gelu, sigmoid, softplus, tanh
 from ..ops.creation import arange
 from ..ops.inplace import in_place
 from ..tensor import Tensor, describe
+from .conv import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d
 from .distance import cosine_similarity, normalize, pairwise_distance, pdist
 from .dropout import (
     alpha_dropout, dropout, dropout1d, dropout2d, dropout3d, feature_alpha_dropout, feature_dropout,
@@ -28,6 +29,7 @@ from .losses import (
     nll_loss, quadratic_loss, smooth_l1_loss,
 )
 from .normalization import batch_norm, group_norm, instance_norm, layer_norm, local_response_norm, rms_norm
+from .padding import pad
 
 # --- layers ---------------------------------------------------------------------------------------------------------
 
