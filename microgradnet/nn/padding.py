@@ -35,7 +35,7 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
     if mode not in _CONTINUED:
         raise NotImplementedError(f"pad(): mode must be 'constant', 'reflect', 'replicate' or 'circular', got {mode!r}")
     if value:
-        raise ValueError(f"pad(): mode {mode!r} takes no value, got {value}")
+        raise RuntimeError(f"pad(): mode {mode!r} takes no value, got {value}")
     if not sides or input.ndim - len(by_dim) not in (1, 2) or len(by_dim) > 3:
         raise NotImplementedError(f"pad(): mode {mode!r} pads the last 1, 2 or 3 dimensions after channels, or batch and "
                                   f"channels, got {describe(input)} and {len(by_dim)} dimensions to pad")
