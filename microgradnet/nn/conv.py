@@ -100,7 +100,8 @@ def _same_padding(kernel, dilation):
 def conv_transpose1d(input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0,
                      output_padding: Any = 0, groups: int = 1, dilation: Any = 1) -> Tensor:
     """input (N, C, L), weight (C, O / groups, K), bias (O,); see `conv_transpose2d`."""
-    return _conv_transpose("conv_transpose1d", 1, input, weight, bias, stride, padding, output_padding, groups, dilation)
+    return _conv_transpose("conv_transpose1d", 1, input, weight, bias, stride, padding, output_padding, groups,
+                           dilation)
 
 
 def conv_transpose2d(input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0,
@@ -111,13 +112,15 @@ def conv_transpose2d(input: Tensor, weight: Tensor, bias: Tensor | None = None, 
     padding + dilation (kH - 1) + output_padding + 1: as those of an input that conv2d would make (H, W) of, and since
     there may be several, output_padding says by how much larger than the smallest.
     """
-    return _conv_transpose("conv_transpose2d", 2, input, weight, bias, stride, padding, output_padding, groups, dilation)
+    return _conv_transpose("conv_transpose2d", 2, input, weight, bias, stride, padding, output_padding, groups,
+                           dilation)
 
 
 def conv_transpose3d(input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0,
                      output_padding: Any = 0, groups: int = 1, dilation: Any = 1) -> Tensor:
     """input (N, C, D, H, W), weight (C, O / groups, kD, kH, kW), bias (O,); see `conv_transpose2d`."""
-    return _conv_transpose("conv_transpose3d", 3, input, weight, bias, stride, padding, output_padding, groups, dilation)
+    return _conv_transpose("conv_transpose3d", 3, input, weight, bias, stride, padding, output_padding, groups,
+                           dilation)
 
 
 def _conv_transpose(name: str, n: int, input: Tensor, weight: Tensor, bias: Tensor | None, stride: Any, padding: Any,
@@ -208,12 +211,10 @@ class _ConvForward(_Conv):
 
     def _sides(self) -> list[int]:
         """The padding as `pad` takes it: before and after, the last dimension first."""
-        if self.padding == "valid":
-            sides = [(0, 0)] * self.dims
-        elif self.padding == "same":
+        if self.padding == "same":
             sides = _same_padding(self.kernel_size, self.dilation)
         else:
-            sides = [(p, p) for p in self.padding]
+            sides = [(p, p) for p in repeated(0 if self.padding == "valid" else self.padding, self.dims)]
         return [p for side in reversed(sides) for p in side]
 
 

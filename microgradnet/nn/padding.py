@@ -37,8 +37,8 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
     if value:
         raise RuntimeError(f"pad(): mode {mode!r} takes no value, got {value}")
     if not sides or input.ndim - len(by_dim) not in (1, 2) or len(by_dim) > 3:
-        raise NotImplementedError(f"pad(): mode {mode!r} pads the last 1, 2 or 3 dimensions after channels, or batch and "
-                                  f"channels, got {describe(input)} and {len(by_dim)} dimensions to pad")
+        raise NotImplementedError(f"pad(): mode {mode!r} pads the last 1, 2 or 3 dimensions, after channels or batch "
+                                  f"and channels, got {describe(input)} and {len(by_dim)} dimensions to pad")
     for dim, (before, after) in by_dim.items():
         input = _CONTINUED[mode](input, dim, before, after)
     return input
@@ -95,8 +95,8 @@ def _replicated(x: Tensor, dim: int, before: int, after: int) -> Tensor:
 
 def _wrapped(x: Tensor, dim: int, before: int, after: int) -> Tensor:
     if max(before, after) > x.shape[dim]:
-        raise RuntimeError(f"pad(): mode 'circular' goes round once at most: {before} and {after} at dimension {dim} of "
-                           f"{describe(x)} must not exceed its size")
+        raise RuntimeError(f"pad(): mode 'circular' goes round once at most: {before} and {after} at dimension {dim} "
+                           f"of {describe(x)} must not exceed its size")
     x = _cut(x, dim, before, after)
     n = x.shape[dim]
     left = _part(x, dim, n - before, n) if before > 0 else None

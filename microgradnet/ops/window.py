@@ -1,7 +1,7 @@
 """What slides a window: the parts of a tensor under a kernel, their sum put back, their maxima.
 
 A window of sizes `kernel` moves over the last dimensions of a tensor in steps of `stride`; its elements lie `dilation`
-apart. All metadata is a tuple with an entry for each of these dimensions, so that one definition serves 1, 2, 3 or more.
+apart. Metadata are tuples with an entry for each of these dimensions, so that one definition serves 1, 2, 3 or more.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ __all__: list[str] = []  # functions are in nn.functional, as in PyTorch
 
 def count(size, kernel, stride, padding, dilation):
     """How many windows fit, by dimension."""
-    return tuple((n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in zip(size, kernel, stride, padding, dilation))
+    sizes = zip(size, kernel, stride, padding, dilation)
+    return tuple((n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in sizes)
 
 
 def view_windows(x, kernel, out, stride, dilation):
