@@ -675,6 +675,14 @@ def test_clip_grad_norm_at_the_edges_of_the_range():
     assert nn.utils.clip_grad_norm_(p, 1.0).item() == np.inf and np.isnan(p.grad.array[0]) and p.grad.array[1] == 0
 
 
+def test_clip_grads_with_a_norm_known_already():
+    params = with_grads([3.0, 4.0], [[12.0]])
+    assert nn.utils.clip_grads_with_norm_((p for p in params), 6.5, mg.tensor(13.0)) is None
+    assert np.allclose(params[0].grad.array, [1.5, 2]) and np.isclose(params[1].grad.item(), 6)
+    nn.utils.clip_grads_with_norm_(params, 6.5, mg.tensor(2.0))
+    assert np.allclose(params[0].grad.array, [1.5, 2])
+
+
 def test_clip_grad_value():
     (p,) = with_grads([-3.0, 0.5, 2.0])
     nn.utils.clip_grad_value_(p, 1)

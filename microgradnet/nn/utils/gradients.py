@@ -1,4 +1,4 @@
-"""Gradients clipped, and parameters as one vector."""
+"""Gradients held within bounds."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from ..graph import stamp
-from ..ops import cat
-from ..tensor import Tensor
+from ...graph import stamp
+from ...tensor import Tensor
 
 
 def _listed(tensors: Tensor | Iterable[Tensor]) -> list[Tensor]:
@@ -50,15 +49,22 @@ def get_total_norm(tensors: Tensor | Iterable[Tensor], norm_type: float = 2.0, e
 def clip_grad_norm_(parameters: Tensor | Iterable[Tensor], max_norm: float, norm_type: float = 2.0,
                     error_if_nonfinite: bool = False, foreach: bool | None = None) -> Tensor:
     """Scale all gradients down, in place, so that their norm as one vector is at most max_norm; returns what it was."""
-    gradients = _gradients(parameters)
-    total = get_total_norm(gradients, norm_type, error_if_nonfinite)
-    factor = float(max_norm) / (total.item() + 1e-6)
+    parameters = _listed(parameters)
+    total = get_total_norm(_gradients(parameters), norm_type, error_if_nonfinite)
+    clip_grads_with_norm_(parameters, max_norm, total)
+    return total
+
+
+def clip_grads_with_norm_(parameters: Tensor | Iterable[Tensor], max_norm: float, total_norm: Tensor,
+                          foreach: bool | None = None) -> None:
+    """Scale all gradients down, in place, by max_norm / total_norm, if that is below 1: `clip_grad_norm_` for a norm
+    that is known already."""
+    factor = float(max_norm) / (float(total_norm) + 1e-6)
     if not factor >= 1:  # nan scales too, so that it is seen
-        for g in gradients:
+        for g in _gradients(parameters):
             with np.errstate(invalid="ignore"):
                 np.multiply(g.array, factor, out=g.array)
             stamp(g.array)
-    return total
 
 
 def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float, foreach: bool | None = None) -> None:
@@ -66,23 +72,3 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float, f
     for g in _gradients(parameters):
         np.clip(g.array, -clip_value, clip_value, out=g.array)
         stamp(g.array)
-
-
-def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
-    """All parameters one after another in one vector, through which gradients flow."""
-    return cat([p.reshape(-1) for p in parameters])
-
-
-def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
-    """Write the entries of a vector, as of `parameters_to_vector`, into the parameters."""
-    parameters = list(parameters)
-    if not isinstance(vec, Tensor):
-        raise TypeError(f"vector_to_parameters() expects a Tensor, got {type(vec).__name__}")
-    total = sum(p.numel() for p in parameters)
-    if vec.numel() != total:
-        raise ValueError(f"vector_to_parameters(): a vector of {vec.numel()} entries for parameters of {total}")
-    start = 0
-    for p in parameters:
-        p.array[...] = vec.array[start : start + p.numel()].reshape(p.shape)
-        stamp(p.array)
-        start += p.numel()
