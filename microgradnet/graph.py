@@ -589,10 +589,9 @@ class Parts:
         self.given = given
 
     def __add__(self, other: Parts) -> Parts:
-        both = dict(self.given)
-        for i, g in other.given.items():
-            both[i] = both[i] + g if i in both else g
-        return Parts(both)
+        for i, g in other.given.items():  # in place: nobody else has it, and a sequence has an output per time step
+            self.given[i] = self.given[i] + g if i in self.given else g
+        return self
 
     def whole(self, outputs: tuple, as_tensors: bool) -> tuple:
         """One gradient per output: zeros for those that nobody used."""

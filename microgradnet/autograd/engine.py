@@ -272,9 +272,8 @@ def _fitted(g: Any, value: Any, node: Node, i: int) -> Any:
 
 def _check_unwritten(node: Node) -> None:
     """No value that a rule will read may have been written in place since it was saved."""
-    if type(node.output) is tuple:
-        return
-    for i, value in enumerate([node.output, *node.args]):
+    outputs = node.output if type(node.output) is tuple else (node.output,)
+    for i, value in [*((0, y) for y in outputs), *enumerate(node.args, 1)]:
         if not (isinstance(value, np.ndarray) and node.op.reads(i, node.needs) and graph.version(value) > node.time):
             continue
         x = node.inputs[i - 1] if i else None

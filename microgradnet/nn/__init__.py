@@ -32,3 +32,4 @@ from .padding import (
     ZeroPad3d,
 )
 from .parameter import Parameter
+from .recurrent import GRU, GRUCell, LSTM, LSTMCell, RNN, RNNBase, RNNCell, RNNCellBase

@@ -1,0 +1,84 @@
+"""What a recurrent network does at every time step, fused: unfused, it would be a dozen small operations.
+
+H is the size of the hidden state. The unfused twins are in tests/test_nn_recurrent.py.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numpy as np
+
+from ..graph import Op
+from .activation import _sigmoid, sigmoid
+from .elementwise import tanh
+from .shape import cat
+
+
+def _parts(x: Any, count: int) -> list:
+    """The last dimension in equal parts: i, f, n, o of an LSTM, r, z, n of a GRU."""
+    size = x.shape[-1] // count
+    return [x[..., k * size : (k + 1) * size] for k in range(count)]
+
+
+def _lstm_gates(z, /):
+    y = _sigmoid(z)
+    _i, _f, n, _o = _parts(y, 4)
+    np.tanh(_parts(z, 4)[2], out=n)
+    return y
+
+
+@functools.lru_cache(maxsize=16)
+def _slope(width: int, dtype: Any) -> tuple[np.ndarray, np.ndarray]:
+    """(a, b) with σ' = (a - σ) σ + b for sigmoids (a = 1, b = 0) and tanh (a = 0, b = 1), side by side as the gates."""
+    b = np.repeat(np.array([0, 0, 1, 0], dtype), width // 4)
+    return 1 - b, b
+
+
+def _lstm_gates_rule(g, y, _z):
+    a, b = _slope(y.shape[-1], y.dtype)
+    return g * ((a - y) * y + b)
+
+
+lstm_gates = Op("lstm_gates", _lstm_gates, _lstm_gates_rule,
+                doc="The gates of an LSTM from their weighted inputs (…, 4 H): σ(i), σ(f), tanh(n), σ(o).")
+
+
+def _lstm_cell(gates, c, /):
+    i, f, n, o = _parts(gates, 4)
+    c = f * c + i * n
+    return o * np.tanh(c), c
+
+
+def _lstm_cell_rule(_needs, g, y, gates, c):
+    (g_h, g_c), (_, new_c) = g, y
+    i, f, n, o = _parts(gates, 4)
+    t = tanh(new_c)
+    g_c = g_c + g_h * o * (1 - t * t)
+    return cat([g_c * n, g_c * c, g_c * i, g_h * t], -1), g_c * f
+
+
+lstm_cell = Op("lstm_cell", _lstm_cell, joint=_lstm_cell_rule,
+               doc="(h', c') from the gates (…, 4 H) and c (…, H): c' = f c + i n, h' = o tanh(c').")
+
+
+def _gru_cell(x, z, h, /):
+    (x_r, x_z, x_n), (h_r, h_z, h_n) = _parts(x, 3), _parts(z, 3)
+    n = np.tanh(x_n + _sigmoid(x_r + h_r) * h_n)
+    return n + _sigmoid(x_z + h_z) * (h - n)
+
+
+def _gru_cell_rule(_needs, g, _y, x, z, h):
+    (x_r, x_z, x_n), (h_r, h_z, h_n) = _parts(x, 3), _parts(z, 3)
+    r, u = sigmoid(x_r + h_r), sigmoid(x_z + h_z)
+    n = tanh(x_n + r * h_n)
+    g_n = g * (1 - u) * (1 - n * n)
+    g_r = g_n * h_n * (r * (1 - r))
+    g_u = g * (h - n) * (u * (1 - u))
+    return cat([g_r, g_u, g_n], -1), cat([g_r, g_u, g_n * r], -1), g * u
+
+
+gru_cell = Op("gru_cell", _gru_cell, joint=_gru_cell_rule,
+              doc="""h' from what the input (…, 3 H) and the state (…, 3 H) give to r, z and n, and from h (…, H):
+              r = σ(x_r + h_r), z = σ(x_z + h_z), n = tanh(x_n + r h_n), h' = n + z (h - n).""")
