@@ -26,11 +26,20 @@ def normal(*shape: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng([seed, *shape]).standard_normal(shape)
 
 
+class Fixed:
+    """A floating array that gets no gradient."""
+
+    def __init__(self, array: np.ndarray) -> None:
+        self.array = array
+
+
 def tensors_from(lib: Any, arrays: Any) -> list[Any]:
     """Leaves that require grad where the arrays are floating; what is not an array as it is."""
     made = []
     for a in arrays:
-        if isinstance(a, np.ndarray):
+        if isinstance(a, Fixed):
+            a = lib.tensor(a.array)
+        elif isinstance(a, np.ndarray):
             a = lib.tensor(a)
             if a.is_floating_point():
                 a.requires_grad_()
@@ -87,7 +96,9 @@ def check_module(build: Callable, *arrays: Any, second: bool = True, tolerance: 
     """build(nn), float64, in both libraries: the same repr, the same keys, and with the same parameters the same
     outputs, gradients of inputs and parameters, second ones, and buffers afterwards."""
     __tracebackhide__ = True
-    mine, theirs = build(mg.nn).double().train(train), build(torch.nn).double().train(train)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        mine, theirs = (build(lib.nn).double().train(train) for lib in (mg, torch))
     assert repr(mine) == repr(theirs)
     assert list(mine.state_dict()) == list(theirs.state_dict())
     with torch.no_grad():

@@ -8,8 +8,9 @@ import warnings
 import numpy as np
 
 from ... import ops
-from ...graph import Op
+from ...graph import Op, no_grad
 from ...tensor import Tensor, describe
+from ..module import Module
 from .common import Loss, WeightedLoss, check_same_shape, legacy_reduction, reduced, warn_if_broadcast
 
 
@@ -93,6 +94,47 @@ def kl_div(input: Tensor, target: Tensor, size_average: bool | None = None, redu
     return reduced(losses, reduction)
 
 
+def gaussian_nll_loss(input: Tensor, target: Tensor, var: Tensor | float, full: bool = False, eps: float = 1e-6,
+                      reduction: str = "mean") -> Tensor:
+    """½ (log v + (x - y)² / v) for a normal distribution of mean x and variance v = max(var, eps).
+
+    var: a number, or of input's shape, which may lack the last dimension or have 1 where input has more.
+    full: add the constant ½ log 2π.
+    """
+    name = "gaussian_nll_loss"
+    if reduction not in ("none", "mean", "sum"):
+        raise ValueError(f"{name}(): reduction must be 'none', 'mean' or 'sum', got {reduction!r}")
+    if not isinstance(var, Tensor):
+        var = Tensor(np.full(input.shape, var, input.dtype))
+    if var.shape != input.shape:
+        if var.shape == input.shape[:-1]:
+            var = var.unsqueeze(-1)
+        elif var.ndim != input.ndim or any(v not in (1, n) for v, n in zip(var.shape, input.shape)):
+            raise ValueError(f"{name}(): var is of incorrect size: {describe(var)} for input {describe(input)}")
+    if (var.array < 0).any():
+        raise ValueError(f"{name}(): var has negative entries, and a variance has none")
+    with no_grad():  # as in PyTorch, a variance that eps replaces keeps its own derivative
+        missing = ops.clamp(var, min=eps) - var
+    var = var + missing
+    losses = 0.5 * (ops.log(var) + ops.square(input - target) / var)
+    return reduced(losses + 0.5 * math.log(2 * math.pi) if full else losses, reduction)
+
+
+def poisson_nll_loss(input: Tensor, target: Tensor, log_input: bool = True, full: bool = False,
+                     size_average: bool | None = None, eps: float = 1e-8, reduce: bool | None = None,
+                     reduction: str = "mean") -> Tensor:
+    """x - y log(x + eps) for counts y and their expectation x; with log_input eˣ - y x, its logarithm x.
+
+    full: add Stirling's y log y - y + ½ log(2π y), in place of log y!, for y > 1.
+    """
+    losses = ops.exp(input) - target * input if log_input else input - target * ops.log(input + eps)
+    if full:
+        more = ops.where(target > 1, target, 1)
+        stirling = target * ops.log(more) - target + 0.5 * ops.log(2 * math.pi * more)
+        losses = losses + ops.where(target > 1, stirling, 0.0)
+    return reduced(losses, legacy_reduction(size_average, reduce, reduction))
+
+
 # --- as modules -----------------------------------------------------------------------------------------------------
 
 
@@ -128,3 +170,26 @@ class KLDivLoss(Loss):
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         return kl_div(input, target, reduction=self.reduction, log_target=self.log_target)
+
+
+class GaussianNLLLoss(Module):
+    """See `gaussian_nll_loss`."""
+
+    def __init__(self, *, full: bool = False, eps: float = 1e-6, reduction: str = "mean") -> None:
+        super().__init__()
+        self.full, self.eps, self.reduction = full, eps, reduction
+
+    def forward(self, input: Tensor, target: Tensor, var: Tensor | float) -> Tensor:
+        return gaussian_nll_loss(input, target, var, self.full, self.eps, self.reduction)
+
+
+class PoissonNLLLoss(Loss):
+    """See `poisson_nll_loss`."""
+
+    def __init__(self, log_input: bool = True, full: bool = False, size_average: bool | None = None, eps: float = 1e-8,
+                 reduce: bool | None = None, reduction: str = "mean") -> None:
+        super().__init__(size_average, reduce, reduction)
+        self.log_input, self.full, self.eps = log_input, full, eps
+
+    def forward(self, log_input: Tensor, target: Tensor) -> Tensor:
+        return poisson_nll_loss(log_input, target, self.log_input, self.full, eps=self.eps, reduction=self.reduction)
