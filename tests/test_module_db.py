@@ -53,7 +53,7 @@ def test_the_judge_finds_a_planted_fault(constructor, kind):
 
 
 def test_a_wrong_gradient_of_a_parameter_is_found(monkeypatch):
-    monkeypatch.setattr(nn.Linear, "forward", lambda self, x: x @ self.weight.detach().T + (0 if self.bias is None else self.bias))
+    monkeypatch.setattr(nn.Linear, "forward", lambda self, input: input @ self.weight.detach().T + (0 if self.bias is None else self.bias))
     assert moduledb.verdict("nn.Linear").kind == "wrong gradient"
 
 
