@@ -132,17 +132,16 @@ def _padded_for(x, kernel, stride, padding, dilation, out):
 
 
 def _max_of_bins(x, /, bins):
-    n = len(bins)
-    size = x.shape[-n:]
-    steps = [math.prod(size[i + 1 :]) for i in range(n)]
-    starts, ends = ([np.array([b[i] for b in axis]) for axis in bins] for i in (0, 1))
-    shape = (*x.shape[:-n], *map(len, bins))
-    best, index = np.full(shape, _lowest(x.dtype), x.dtype), np.empty(shape, np.int64)
-    index[...] = _flat(starts, steps)
-    for k in itertools.product(*(range((e - s).max()) for s, e in zip(starts, ends))):
-        # A smaller bin has its last element looked at again, which changes nothing.
-        places = [np.minimum(s + i, e - 1) for s, e, i in zip(starts, ends, k)]
-        _take_larger(best, index, x[(..., *np.ix_(*places))], _flat(places, steps))
+    lead, size = x.shape[: -len(bins)], x.shape[-len(bins) :]
+    best = np.empty((*lead, *map(len, bins)), x.dtype)
+    index = np.empty(best.shape, np.int64)
+    places = np.arange(math.prod(size)).reshape(size)
+    for cell in itertools.product(*map(range, best.shape[len(lead) :])):
+        under = (..., *(slice(*axis[i]) for axis, i in zip(bins, cell)))
+        part = x[under].reshape(*lead, -1)
+        first = part.argmax(-1)
+        best[(..., *cell)] = np.take_along_axis(part, first[..., None], -1)[..., 0]
+        index[(..., *cell)] = places[under].reshape(-1)[first]
     return best, index
 
 
