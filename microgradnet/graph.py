@@ -228,7 +228,9 @@ def stamp(*arrays: np.ndarray) -> None:
     global last_write
     last_write = now = clock()
     for array in arrays:
-        memory = owner(array)
+        memory = array.base
+        if type(memory) is not np.ndarray:
+            memory = array  # as `owner` says, without a call: an optimizer stamps every parameter in every step
         key = id(memory)
         if key not in _written:
             weakref.finalize(memory, _written.pop, key, None).atexit = False
@@ -265,12 +267,14 @@ class Node:
     needs: the positions of the inputs that a gradient flows to.
     args: the values the rules will be given (a `Spec` stands for one they do not read); None once freed.
     output: the value made, likewise.
+    kept: what else the forward kept for the rules, or None.
     time: when; sorting by it orders any graph.
     hooks: functions on the gradient that arrives here, or None.
     module: the module whose forward computed it, and those around that; see `running_module`.
     """
 
-    __slots__ = ("op", "inputs", "params", "needs", "args", "output", "time", "hooks", "module", "__weakref__")
+    __slots__ = ("op", "inputs", "params", "needs", "args", "output", "kept", "time", "hooks", "module",
+                 "__weakref__")
 
     op: Op
     inputs: list[Any]
@@ -278,13 +282,14 @@ class Node:
     needs: tuple[int, ...]
     args: Any
     output: Any
+    kept: Any
     time: int
     hooks: list[Callable] | None
     module: Any
 
     def release(self) -> None:
         """Give up the saved values and the constants, keep the shape of the graph."""
-        self.args = None
+        self.args = self.kept = None
         if type(self.output) is np.ndarray:
             self.output = Spec(self.output)
         elif type(self.output) is tuple:
@@ -324,7 +329,7 @@ class _Positions(dict):
 _positions = _Positions()
 
 
-def record(op: Op, inputs: list, params: dict, needs: int, args: list, output: Any) -> Node:
+def record(op: Op, inputs: list, params: dict, needs: int, args: list, output: Any, kept: Any = None) -> Node:
     """The node for `output = op(*args, **params)`; `needs` has a bit for each input that a gradient flows to.
 
     A value that no rule reads is kept as its Spec, unless it is small. (Operations with metadata, such as a sum's
@@ -334,18 +339,21 @@ def record(op: Op, inputs: list, params: dict, needs: int, args: list, output: A
         _refuse_inference(op, inputs)
     node = _new(Node)
     node.op, node.inputs, node.params, node.needs = op, inputs, params, _positions[needs]
-    if op.reads_all or type(output) is tuple or output.size <= SMALL and (not op.names or args[0].size <= SMALL):
-        node.args, node.output = args, output
-    else:
-        positions = node.needs
-        node.args = [
-            Spec(v) if isinstance(v, np.ndarray) and not op.reads(i + 1, positions) else v for i, v in enumerate(args)
-        ]
-        node.output = output if op.reads(0, positions) else Spec(output)
-    node.time = clock()
-    node.hooks = None
-    node.module = running_module
+    node.args, node.output, node.kept = args, output, kept
+    if not op.reads_all and type(output) is not tuple and (output.size > SMALL or op.names and args[0].size > SMALL):
+        _forget_unread(node)
+    node.time, node.hooks, node.module = clock(), None, running_module
     return node
+
+
+def _forget_unread(node: Node) -> None:
+    """Keep a value that no rule will read as its Spec."""
+    op, needs = node.op, node.needs
+    node.args = [
+        Spec(v) if isinstance(v, np.ndarray) and not op.reads(i + 1, needs) else v for i, v in enumerate(node.args)
+    ]
+    if not op.reads(0, needs):
+        node.output = Spec(node.output)
 
 
 def _refuse_inference(op: Op, inputs: list) -> None:
@@ -401,6 +409,8 @@ class Op:
     numpy: NumPy's function that `np.f(tensor)` shall mean this operation by (a ufunc forward stands for itself).
     promotes: mixed dtypes follow PyTorch's promotion; "float": whole numbers become the default float dtype first.
     view: the result may share its first argument's memory.
+    keeps: forward returns (output, arrays), and a rule is given the arrays as `kept=`, which it would else compute once
+        more. It must be able to: on Tensors, which have a history, it gets no `kept`.
     """
 
     names: tuple[str, ...]  # of the metadata, where it may be positional
@@ -408,8 +418,9 @@ class Op:
 
     def __init__(self, name: str, forward: Callable, *rules: Callable | None, joint: Callable | None = None,
                  numpy: Callable | None = None, promotes: bool | str = False, view: bool = False,
-                 doc: str = "") -> None:
+                 keeps: bool = False, doc: str = "") -> None:
         self.name, self.forward, self.rules, self.joint = name, forward, rules, joint
+        self.keeping = forward if keeps else None
         self.promotes, self.view = promotes, view
         self.differentiable = joint is not None or any(rules)
         self.__doc__ = doc or forward.__doc__
@@ -425,6 +436,8 @@ class Op:
             variadic = bool(code.co_flags & 0x04)
             self.arity = 1_000_000 if variadic else code.co_posonlyargcount
             self.names = () if variadic else code.co_varnames[code.co_posonlyargcount : code.co_argcount]
+        if keeps:
+            self.forward = lambda *arrays, **params: forward(*arrays, **params)[0]
         self._known_reads: dict = {}
         own = [joint] if joint else [rule for rule in rules if rule]
         self.reads_all = all(_named_as_read(r, 2 if joint else 1, i) for r in own for i in range(len(rules) + 1))
@@ -447,6 +460,8 @@ class Op:
             args, params, out = self._bind(args, params)
             if out is not None:
                 return self._into(out, args, params)
+        elif self.arity == 1 and type(args[0]) is np.ndarray:  # in a rule, as a rule
+            return self.forward(args[0], **params)
         values: list = []  # what forward sees
         inputs: list = []  # what made it
         needs = 0  # where a gradient is wanted: a bit per position
@@ -464,13 +479,16 @@ class Op:
             else:
                 values.append(arg)
                 inputs.append(arg)
-            bit <<= 1
+            bit += bit
         if not tensors:
             return self.forward(*values, **params)
         if self.view:
             values[0] = args[0].array  # a view needs memory to look at
         try:
-            y = self.forward(*values, **params) if params else self.forward(*values)
+            if self.keeping is None:
+                y, kept = self.forward(*values, **params), None
+            else:
+                y, kept = self.keeping(*values, **params)
             if self.promotes and y.dtype is not _FLOAT32:
                 values, y = self._promoted(args, values, params, y)
         except (ValueError, IndexError, TypeError) as error:
@@ -478,7 +496,7 @@ class Op:
         mode = _mode.get()
         if not mode.grad or not self.differentiable:
             needs = 0
-        node = record(self, inputs, params, needs, values, y) if needs or mode.everything else None
+        node = record(self, inputs, params, needs, values, y, kept) if needs or mode.everything else None
         if type(y) is tuple:
             parts = tuple(_item(node, i, part, mode) for i, part in enumerate(y))
             if self.view:
@@ -488,7 +506,7 @@ class Op:
         out = _new(Tensor)
         out._data = y
         out.node = node
-        out._requires_grad = bool(needs)
+        out._requires_grad = needs > 0
         out._grad = out._base = None
         out._inference = mode.inference
         if self.view:

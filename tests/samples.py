@@ -376,6 +376,10 @@ SAMPLES: dict[str, Callable[[Draw], list[Sample]]] = {
     "nll": lambda draw: [
         Sample((draw(n, 3), draw.index(3, n)), {"scale": scale}) for n, scale in [(1, 1.0), (4, 0.25), (0, 1.0)]
     ],
+    "cross_entropy": lambda draw: [
+        Sample((3 * draw(n, 3), draw.index(3, n)), {"scale": scale}) for n, scale in [(1, 1.0), (4, 0.25), (0, 1.0)]
+    ],
+    "softmax_error": lambda draw: [Sample((3 * draw(n, 3), draw.index(3, n))) for n in (1, 4, 0)],
     "one_a_row": lambda draw: [Sample((draw(), draw.index(3, n)), {"shape": (n, 3)}) for n in (1, 4, 0)],
     "binary_cross_entropy": lambda draw: [
         Sample((draw.within(0.1, 0.9, *shape), draw.within(0.1, 0.9, *shape))) for shape in [(), (5,), (2, 3), (0,)]

@@ -17,6 +17,7 @@ from ..tensor import Tensor, describe
 _new = object.__new__
 
 
+@np.errstate(all="ignore")
 def vjp(roots: list[Tensor], seeds: list[Any], targets: set | None, create_graph: bool, retain: bool) -> dict[Any, Any]:
     """The vector-Jacobian product: pull the seeds, gradients of the roots, back to the leaves.
 
@@ -58,17 +59,18 @@ def vjp(roots: list[Tensor], seeds: list[Any], targets: set | None, create_graph
             raise RuntimeError(_freed(node))
         if graph.last_write > node.time:
             _check_unwritten(node)
+        inputs, params, rules = node.inputs, node.params, op.rules
         if create_graph:
             y, args = _as_tensors(node)
-        inputs, params, rules = node.inputs, node.params, op.rules
+        elif node.kept is not None:
+            params = params | {"kept": node.kept}
         shared = None if op.joint is None else op.joint(node.needs, g, y, *args, **params)
         for i in node.needs:
             x, value = inputs[i], args[i]
             if wanted is not None and x not in wanted:
                 continue
-            if shared is None:
-                gx = rules[i](g, y, *args, **params)
-            elif (gx := shared[i]) is None:
+            gx = rules[i](g, y, *args, **params) if shared is None else shared[i]
+            if gx is None:
                 continue  # a Function may say that no gradient flows
             if gx.shape != value.shape or gx.dtype is not value.dtype:
                 gx = _fitted(gx, value, node, i)
@@ -82,7 +84,7 @@ def vjp(roots: list[Tensor], seeds: list[Any], targets: set | None, create_graph
     if not retain:  # not before the end: an error on the way leaves the graph whole, and the allocator is quicker
         for node in visited:
             node.release()
-    for leaf in [x for x in gradients if x._hooks]:
+    for leaf in [x for x in gradients if x._hooks is not None]:
         gradients[leaf] = _run_hooks(leaf._hooks.values(), gradients[leaf])
     return gradients if targets is None else gradients | found
 
@@ -164,8 +166,7 @@ def _run(roots, seeds, targets, retain_graph, create_graph):
     outer = graph._mode.get()
     graph._mode.set(outer.on if create_graph else outer.off)
     try:
-        with np.errstate(all="ignore"):
-            return vjp(roots, seeds, targets, create_graph, retain)
+        return vjp(roots, seeds, targets, create_graph, retain)
     finally:
         graph._mode.set(outer)
 
@@ -193,26 +194,32 @@ def _seeds(roots, gradients, create_graph, caller):
                 f"{caller}(): tensor {describe(root)} does not require grad and has no grad_fn: nothing was recorded. "
                 "Set requires_grad on what it is computed from, and compute it outside no_grad()"
             )
-        if gradient is None:
-            if root._data.size != 1:
-                raise RuntimeError(
-                    f"{caller}(): grad can be created for outputs of one element only, not for {describe(root)}; "
-                    "reduce it with .sum() or .mean(), or pass a gradient of its shape"
-                )
-            shape, dtype = root._data.shape, root._data.dtype
-            one = np.ones(shape, dtype) if shape else dtype.type(1)
-        else:
-            if not isinstance(gradient, (Tensor, np.ndarray)):
-                raise TypeError(f"{caller}(): a gradient is a Tensor or None, not {describe(gradient)}")
-            gradient = gradient if isinstance(gradient, Tensor) else Tensor(gradient)
-            if gradient.shape != root.shape or gradient.dtype.kind != "f":
-                raise ShapeError(f"{caller}(): gradient {describe(gradient)} does not fit its tensor {describe(root)}")
-            if gradient.dtype != root.dtype:
-                gradient = gradient.to(root.dtype)
-            one = gradient._data
-        # As a NumPy scalar where it is 0-d: arithmetic on that is several times faster.
-        seeds.append((Tensor(np.asarray(one)) if gradient is None else gradient) if create_graph else one[()])
+        seed = _one(root, caller) if gradient is None else _fitting(gradient, root, caller)
+        if not create_graph:
+            seed = (seed._data if isinstance(seed, Tensor) else seed)[()]  # 0-d as a NumPy scalar: several times faster
+        elif not isinstance(seed, Tensor):
+            seed = Tensor(np.asarray(seed))
+        seeds.append(seed)
     return seeds
+
+
+def _one(root, caller):
+    data = root._data
+    if data.size != 1:
+        raise RuntimeError(
+            f"{caller}(): grad can be created for outputs of one element only, not for {describe(root)}; "
+            "reduce it with .sum() or .mean(), or pass a gradient of its shape"
+        )
+    return np.ones(data.shape, data.dtype) if data.ndim else data.dtype.type(1)
+
+
+def _fitting(gradient, root, caller):
+    if not isinstance(gradient, (Tensor, np.ndarray)):
+        raise TypeError(f"{caller}(): a gradient is a Tensor or None, not {describe(gradient)}")
+    gradient = gradient if isinstance(gradient, Tensor) else Tensor(gradient)
+    if gradient.shape != root.shape or gradient.dtype.kind != "f":
+        raise ShapeError(f"{caller}(): gradient {describe(gradient)} does not fit its tensor {describe(root)}")
+    return gradient if gradient.dtype == root.dtype else gradient.to(root.dtype)
 
 
 def _place(tensor: Tensor, caller: str) -> Any:
@@ -297,9 +304,11 @@ def _freed(node: Node) -> str:
 
 def _owned(g: Any, handed: set[int]) -> Tensor:
     """A gradient as a Tensor whose memory is nobody else's: not the seed's, not a view, not another gradient's."""
-    if type(g) is not np.ndarray or g.base is not None or id(g) in handed:
+    key = id(g)
+    if type(g) is not np.ndarray or g.base is not None or key in handed:
         g = np.array(g, order="C")
-    handed.add(id(g))
+        key = id(g)
+    handed.add(key)
     return _new(Tensor)._set(g)
 
 

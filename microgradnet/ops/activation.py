@@ -90,7 +90,8 @@ gelu = Op("gelu", _gelu, _gelu_rule, promotes="float",
           doc="x · Φ(x) with Φ the normal distribution's; approximate='tanh' for the cheaper form.")
 
 
-def _shifted(x, dim):
+def shifted(x, dim):
+    """x less its maximum along dim, so that exp cannot overflow."""
     return x - np.maximum.reduce(x.real, axis=dim, keepdims=True, initial=None if x.shape[dim] else 0)
 
 
@@ -98,7 +99,7 @@ def _softmax(x, /, dim):
     if x.ndim == 0:
         return np.ones_like(x)
     with np.errstate(invalid="ignore"):  # a row of -inf has no softmax: nan
-        y = np.exp(_shifted(x, dim))
+        y = np.exp(shifted(x, dim))
     y /= np.add.reduce(y, axis=dim, keepdims=True)
     return y
 
@@ -106,7 +107,7 @@ def _softmax(x, /, dim):
 def _log_softmax(x, /, dim):
     if x.ndim == 0:
         return np.zeros_like(x)
-    y = _shifted(x, dim)
+    y = shifted(x, dim)
     y -= np.log(np.add.reduce(np.exp(y), axis=dim, keepdims=True))
     return y
 
@@ -129,4 +130,4 @@ def _power_of_e(y):
 
 
 if not TYPE_CHECKING:  # a type checker sees every name
-    __all__ = public(globals())
+    __all__ = public(globals(), "shifted")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import builtins
-import functools
 import operator
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -16,22 +15,29 @@ from ..tensor import Size, Tensor, describe
 from .public import public
 
 
-@functools.lru_cache(maxsize=64)
-def _ones(n, dtype):
-    return np.ones(n, dtype)
+class _Ones(dict):
+    """Rows of ones, by length and dtype; kept, because each bias asks for the same one in every step."""
+
+    def __missing__(self, key: tuple) -> np.ndarray:
+        if len(self) > 64:
+            self.clear()
+        ones = self[key] = np.ones(*key)
+        return ones
+
+
+_ones = _Ones()
 
 
 def _sum_to(x, /, shape):
-    given, lead = x.shape, x.ndim - len(shape)
-    if lead == 1 and x.ndim == 2 and x.dtype.kind == "f":
-        x = _ones(len(x), x.dtype).dot(x)  # a row of ones times the matrix: several times faster than a reduction
-    elif lead > 0:
-        x = np.add.reduce(x, axis=tuple(range(lead)))
-    if x.shape != shape and lead >= 0:
-        x = np.add.reduce(x, axis=tuple(i for i, n in enumerate(shape) if n == 1), keepdims=True)
-    if x.shape != tuple(shape):
-        raise ValueError(f"a gradient of shape {given} is no broadcast of the operand's shape {tuple(shape)}")
-    return x
+    lead = x.ndim - len(shape)
+    if lead == 1 and x.ndim == 2 and x.shape[1:] == shape and x.dtype.kind == "f":
+        return _ones[len(x), x.dtype].dot(x)  # a row of ones times the matrix: several times faster than a reduction
+    y = np.add.reduce(x, axis=tuple(range(lead))) if lead > 0 else x
+    if y.shape != shape and lead >= 0:
+        y = np.add.reduce(y, axis=tuple(i for i, n in enumerate(shape) if n == 1), keepdims=True)
+    if y.shape != tuple(shape):
+        raise ValueError(f"a gradient of shape {x.shape} is no broadcast of the operand's shape {tuple(shape)}")
+    return y
 
 
 sum_to = Op("sum_to", _sum_to, lambda g, _y, _x, shape: expand_op(g, shape=_x.shape),

@@ -112,7 +112,7 @@ class Optimizer:
                 loss = closure()
         updated = False
         for group in self.param_groups:
-            ready = [(p, p.array, p._grad._data) for p in group["params"] if p._grad is not None]
+            ready = [(p, p._data, p._grad._data) for p in group["params"] if p._grad is not None]
             if ready:
                 self._update(ready, group)
                 stamp(*[array for _, array, _ in ready])

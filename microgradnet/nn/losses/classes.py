@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 
 from ... import ops
-from ...graph import ShapeError
+from ...graph import Op, ShapeError
 from ...ops import loss as fused
 from ...tensor import Tensor, describe
 from .common import WeightedLoss, check_tensors, legacy_reduction, reduced
@@ -27,15 +27,15 @@ def cross_entropy(input: Tensor, target: Tensor, weight: Tensor | None = None, s
     name = "cross_entropy"
     check_tensors(name, input, target)
     reduction = legacy_reduction(size_average, reduce, reduction)
+    if weight is None and not label_smoothing:
+        everyday = _everyday_loss(fused.cross_entropy, input, target, ignore_index, reduction)
+        if everyday is not None:
+            return everyday
     dim = _class_dim(name, input, weight)
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"cross_entropy(): label_smoothing must be between 0 and 1, got {label_smoothing}")
     if input.shape != target.shape:
         log_p = ops.log_softmax(input, dim=dim)
-        if weight is None and not label_smoothing:
-            everyday = _everyday_loss(log_p, target, ignore_index, reduction)
-            if everyday is not None:
-                return everyday
         _check_labels(name, input, target, dim, ignore_index)
         return _label_loss(log_p, target, weight, ignore_index, reduction, label_smoothing)
     if not target.is_floating_point():
@@ -56,21 +56,23 @@ def nll_loss(input: Tensor, target: Tensor, weight: Tensor | None = None, size_a
     check_tensors("nll_loss", input, target)
     reduction = legacy_reduction(size_average, reduce, reduction)
     dim = _class_dim("nll_loss", input, weight)
-    everyday = None if weight is not None else _everyday_loss(input, target, ignore_index, reduction)
+    everyday = None if weight is not None else _everyday_loss(fused.nll, input, target, ignore_index, reduction)
     if everyday is not None:
         return everyday
     _check_labels("nll_loss", input, target, dim, ignore_index)
     return _label_loss(input, target, weight, ignore_index, reduction)
 
 
-def _everyday_loss(log_p: Tensor, target: Tensor, ignore_index: int, reduction: str) -> Tensor | None:
-    """By `fused.nll` where it serves: a label for each row of (N, C), none ignored, averaged or summed. Else None."""
-    labels, shape = target._data, log_p._data.shape
-    if not (len(shape) == 2 and labels.shape == shape[:1] and labels.dtype.kind in "iu" and labels.size
-            and ignore_index < 0 and reduction in ("mean", "sum")):
+def _everyday_loss(loss: Op, input: Tensor, target: Tensor, ignore_index: int, reduction: str) -> Tensor | None:
+    """By a fused operation where it serves: a label for each row of (N, C), none ignored, averaged or summed.
+
+    Else None."""
+    labels, logits = target._data, input._data
+    if not (logits.ndim == 2 and labels.shape == logits.shape[:1] and labels.dtype.kind in "iu" and labels.size
+            and logits.dtype.kind == "f" and ignore_index < 0 and reduction in ("mean", "sum")):
         return None
     try:
-        return fused.nll(log_p, target, scale=1 / labels.size if reduction == "mean" else 1.0)
+        return loss(input, target, scale=1 / labels.size if reduction == "mean" else 1.0)
     except IndexError:
         return None  # a label that is to be ignored, or a wrong one: the full form tells
 

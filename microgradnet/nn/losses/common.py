@@ -42,9 +42,10 @@ def pointwise(losses: Tensor, weight: Tensor | None, reduction: str) -> Tensor:
 
 def check_tensors(name: str, input: Any, target: Any) -> None:
     """An error where either is not a Tensor."""
-    for role, value in (("input", input), ("target", target)):
-        if not isinstance(value, Tensor):
-            raise TypeError(f"{name}(): {role} must be a Tensor, got {type(value).__name__}; use tensor()")
+    if isinstance(input, Tensor) and isinstance(target, Tensor):
+        return
+    role, value = ("target", target) if isinstance(input, Tensor) else ("input", input)
+    raise TypeError(f"{name}(): {role} must be a Tensor, got {type(value).__name__}; use tensor()")
 
 
 def warn_if_broadcast(name: str, input: Tensor, target: Tensor) -> None:
