@@ -18,6 +18,7 @@ from ..ops import gelu, sigmoid, softplus, tanh
 from ..ops.creation import arange
 from ..ops.inplace import in_place
 from ..tensor import Tensor, describe
+from .attention import multi_head_attention_forward, scaled_dot_product_attention
 from .conv import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d
 from .distance import cosine_similarity, normalize, pairwise_distance, pdist
 from .dropout import (
