@@ -368,6 +368,10 @@ SAMPLES: dict[str, Callable[[Draw], list[Sample]]] = {
         Sample((draw(*x), draw(*g)), {"kernel": w[2:], **how}) for x, w, _, how, g in _CONVOLUTIONS
     ] + [Sample((draw(1, 2, 8), draw(1, 2, 3)),
                 {"kernel": (2,), "stride": (2,), "padding": (0,), "dilation": (1,), "groups": 2})],
+    # one step of a recurrent network, H = 2
+    "lstm_gates": lambda draw: [Sample((draw(*shape, 8),)) for shape in [(), (3,), (2, 3), (0,)]],
+    "lstm_cell": lambda draw: [Sample((draw.within(0.1, 0.9, *n, 8), draw(*n, 2))) for n in [(), (3,), (2, 3), (0,)]],
+    "gru_cell": lambda draw: [Sample((draw(*n, 6), draw(*n, 6), draw(*n, 2))) for n in [(), (3,), (2, 3), (0,)]],
     # losses
     "squared_distance": lambda draw: [
         Sample((draw(*shape), draw(*shape)), {"scale": scale})

@@ -66,7 +66,25 @@ def torch_scatter(x, index, source, dim):
         dim, index, source.expand(index.shape))
 
 
+def torch_lstm_gates(z):
+    i, f, n, o = z.chunk(4, -1)
+    return torch.cat([i.sigmoid(), f.sigmoid(), n.tanh(), o.sigmoid()], -1)
+
+
+def torch_lstm_cell(gates, c):
+    i, f, n, o = gates.chunk(4, -1)
+    c = f * c + i * n
+    return o * c.tanh(), c
+
+
+def torch_gru_cell(x, z, h):
+    (x_r, x_z, x_n), (h_r, h_z, h_n) = x.chunk(3, -1), z.chunk(3, -1)
+    n = (x_n + (x_r + h_r).sigmoid() * h_n).tanh()
+    return n + (x_z + h_z).sigmoid() * (h - n)
+
+
 SAME = {
+    "lstm_gates": torch_lstm_gates, "lstm_cell": torch_lstm_cell, "gru_cell": torch_gru_cell,
     "getitem": torch_getitem, "setitem": torch_setitem, "add_at": torch_add_at, "einsum": torch_einsum, "prod": torch_prod,
     "squeeze": torch_squeeze, "split": torch_split, "scatter": torch_scatter,
     "sum_to": lambda x, shape: x.sum_to_size(shape),

@@ -51,12 +51,12 @@ def _lstm_cell(gates, c, /):
     return o * np.tanh(c), c
 
 
-def _lstm_cell_rule(_needs, g, y, gates, c):
+def _lstm_cell_rule(needs, g, y, gates, c):
     (g_h, g_c), (_, new_c) = g, y
     i, f, n, o = _parts(gates, 4)
     t = tanh(new_c)
     g_c = g_c + g_h * o * (1 - t * t)
-    return cat([g_c * n, g_c * c, g_c * i, g_h * t], -1), g_c * f
+    return cat([g_c * n, g_c * c, g_c * i, g_h * t], -1) if 0 in needs else None, g_c * f if 1 in needs else None
 
 
 lstm_cell = Op("lstm_cell", _lstm_cell, joint=_lstm_cell_rule,
@@ -69,14 +69,16 @@ def _gru_cell(x, z, h, /):
     return n + _sigmoid(x_z + h_z) * (h - n)
 
 
-def _gru_cell_rule(_needs, g, _y, x, z, h):
+def _gru_cell_rule(needs, g, _y, x, z, h):
     (x_r, x_z, x_n), (h_r, h_z, h_n) = _parts(x, 3), _parts(z, 3)
     r, u = sigmoid(x_r + h_r), sigmoid(x_z + h_z)
     n = tanh(x_n + r * h_n)
     g_n = g * (1 - u) * (1 - n * n)
     g_r = g_n * h_n * (r * (1 - r))
     g_u = g * (h - n) * (u * (1 - u))
-    return cat([g_r, g_u, g_n], -1), cat([g_r, g_u, g_n * r], -1), g * u
+    return (cat([g_r, g_u, g_n], -1) if 0 in needs else None,
+            cat([g_r, g_u, g_n * r], -1) if 1 in needs else None,
+            g * u if 2 in needs else None)
 
 
 gru_cell = Op("gru_cell", _gru_cell, joint=_gru_cell_rule,
