@@ -33,8 +33,8 @@ import numpy as np
 
 from .autograd.engine import RemovableHandle
 from .graph import Node
-from .ops.reduce import Extreme
 from .random import Generator
+from .return_types import Indexed, Named
 
 __all__ = ["Size", "Tensor", "from_numpy"]
 
@@ -45,7 +45,7 @@ class Size(tuple[int, ...]):
     def numel(self) -> int: ...
 
 '''
-KNOWN = {"Any", "Callable", "Extreme", "Generator", "Iterator", "Node", "None", "RemovableHandle", "Sequence", "Size",
+KNOWN = {"Any", "Callable", "Generator", "Indexed", "Iterator", "Named", "Node", "None", "RemovableHandle", "Sequence", "Size",
          "Tensor", "bool", "complex", "dict", "dtype", "float", "int", "list", "ndarray", "np", "object", "str",
          "tuple"}  # fmt: skip
 ATTRIBUTES = {"node": "Node | None", "name": "str | None", "_data": "Any", "_base": "Tensor | None",
@@ -56,7 +56,7 @@ INTERNAL = {"_refresh", "_set", "_version"}  # what the rest of the package uses
 # What a parameter of an operation takes, by its name; a function on arrays and Tensors does not say.
 USUAL = {"other": "_Operand", "other1": "_Operand", "other2": "_Operand", "dim": "_Dim", "dim0": "int", "dim1": "int",
          "keepdim": "bool", "diagonal": "int", "decimals": "int"}  # fmt: skip
-EXTREME = ["dim: None = ..., keepdim: bool = ...) -> Tensor", "dim: int, keepdim: bool = ...) -> Extreme",
+EXTREME = ["dim: None = ..., keepdim: bool = ...) -> Tensor", "dim: int, keepdim: bool = ...) -> Indexed",
            "dim: Tensor) -> Tensor", "*, other: Tensor) -> Tensor"]  # fmt: skip
 OVERLOADS = {
     "size": ["dim: None = ...) -> Size", "dim: int) -> int"],

@@ -415,6 +415,11 @@ _TRIANGLES = lambda draw: [  # noqa: E731
 ] + [Sample((draw(3, 3),))]
 
 
+import samples_arrays  # noqa: E402 - it needs what is defined above
+
+SAMPLES.update(samples_arrays.SAMPLES)
+
+
 def leaves(sample: Sample, dtype: Any = np.float64) -> list[Any]:
     """The arguments as fresh Tensors: leaves that require grad where they are floating arrays."""
     made = []

@@ -15,8 +15,8 @@ import numpy as np
 from .. import ops, random
 from ..graph import Op, ShapeError, no_grad
 from ..ops import gelu, sigmoid, softplus, tanh
-from ..ops.creation import arange
 from ..ops.inplace import in_place
+from ..ops.ranges import arange
 from ..tensor import Tensor, describe
 from .attention import multi_head_attention_forward, scaled_dot_product_attention
 from .conv import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d

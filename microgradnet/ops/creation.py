@@ -7,7 +7,6 @@ receives the values and is returned. A size is given as ints, as a tuple, or as 
 
 from __future__ import annotations
 
-import math
 import operator
 import warnings
 from collections.abc import Sequence
@@ -20,8 +19,8 @@ from ..graph import Op, ShapeError, is_inference_mode_enabled
 from ..tensor import Tensor, checked, describe
 
 __all__ = [
-    "arange", "as_tensor", "asarray", "empty", "empty_like", "eye", "full", "full_like", "linspace", "logspace",
-    "one_hot", "ones", "ones_like", "tensor", "tril_indices", "triu_indices", "zeros", "zeros_like",
+    "as_tensor", "asarray", "complex", "empty", "empty_like", "empty_permuted", "empty_strided", "full", "full_like",
+    "one_hot", "ones", "ones_like", "scalar_tensor", "tensor", "zeros", "zeros_like",
 ]  # fmt: skip
 
 _INT64 = np.dtype(np.int64)
@@ -132,6 +131,18 @@ def _dtype_of(kind: type) -> np.dtype:
     return _BOOL if issubclass(kind, bool) else _INT64 if issubclass(kind, int) else get_default_dtype()
 
 
+def scalar_tensor(s: Any, *, dtype: Any = None, layout: Any = None, device: Any = None,
+                  requires_grad: bool = False) -> Tensor:
+    """A number as a 0-d tensor, of the default dtype unless one is given."""
+    check_place(device, layout)
+    return made(_array("scalar_tensor", _number("scalar_tensor", s), as_dtype(dtype)), requires_grad)
+
+
+def complex(real: Any, imag: Any, *, out: Any = None) -> Tensor:
+    """An error: complex tensors are out of scope."""
+    raise TypeError("complex tensors are out of scope: keep the real and the imaginary part as two tensors")
+
+
 # --- what the functions here and those of `random` share --------------------------------------------------------------
 
 
@@ -210,6 +221,29 @@ def empty(*dims: Any, size: Any = None, out: Tensor | None = None, dtype: Any = 
     return made(np.empty(as_shape("empty", dims, size), as_dtype(dtype, out=out)), requires_grad, out)
 
 
+def empty_strided(size: Any, stride: Any, *, dtype: Any = None, layout: Any = None, device: Any = None,
+                  requires_grad: bool = False, pin_memory: bool = False) -> Tensor:
+    """Memory of that size with whatever it holds, neighbours along dimension i lying stride[i] elements apart."""
+    check_place(device, layout)
+    size, stride, dtype = as_shape("empty_strided", (size,)), as_shape("empty_strided", (stride,)), as_dtype(dtype)
+    if len(size) != len(stride):
+        raise RuntimeError(f"empty_strided(): {len(size)} sizes, {size}, but {len(stride)} strides, {stride}")
+    count = 1 + sum((n - 1) * s for n, s in zip(size, stride)) if 0 not in size else 0
+    memory = np.empty(count, dtype)
+    return made(np.ndarray(size, dtype, memory, strides=[s * dtype.itemsize for s in stride]), requires_grad)
+
+
+def empty_permuted(size: Any, physical_layout: Any, *, dtype: Any = None, layout: Any = None, device: Any = None,
+                   requires_grad: bool = False, pin_memory: bool = False) -> Tensor:
+    """Memory of that size with whatever it holds, its dimensions lying in memory in the order `physical_layout`."""
+    check_place(device, layout)
+    size, order = as_shape("empty_permuted", (size,)), as_shape("empty_permuted", (physical_layout,))
+    if sorted(order) != list(range(len(size))):
+        raise RuntimeError(f"empty_permuted(): {order} is no order of the {len(size)} dimensions")
+    memory = np.empty([size[d] for d in order], as_dtype(dtype))
+    return made(memory.transpose(np.argsort(order)), requires_grad)
+
+
 def full(size: Any, fill_value: Any, *, out: Tensor | None = None, dtype: Any = None, layout: Any = None,
          device: Any = None, requires_grad: bool = False) -> Tensor:
     """`fill_value` everywhere; its Python type gives the dtype: float the default one, int int64, bool bool."""
@@ -270,6 +304,12 @@ def new_empty(self: Tensor, *dims: Any, size: Any = None, dtype: Any = None, dev
     return made(np.empty(as_shape("new_empty", dims, size), as_dtype(dtype, self.dtype)), requires_grad)
 
 
+def new_empty_strided(self: Tensor, size: Any, stride: Any, *, dtype: Any = None, device: Any = None,
+                      requires_grad: bool = False) -> Tensor:
+    """`empty_strided` with the dtype of this tensor unless one is given."""
+    return empty_strided(size, stride, dtype=as_dtype(dtype, self.dtype), device=device, requires_grad=requires_grad)
+
+
 def new_full(self: Tensor, size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None,
              requires_grad: bool = False) -> Tensor:
     """`fill_value` everywhere, with the dtype of this tensor unless one is given."""
@@ -291,81 +331,7 @@ def _number(caller: str, value: Any) -> Any:
     return value
 
 
-# --- ranges and matrices --------------------------------------------------------------------------------------------
-
-
-def arange(start: Any = 0, end: Any = None, step: Any = 1, *, out: Tensor | None = None, dtype: Any = None,
-           device: Any = None, requires_grad: bool = False) -> Tensor:
-    """start, start + step, … below `end`; `arange(end)` starts at 0. int64 if all are whole, else the default dtype."""
-    check_device(device)
-    if end is None:
-        start, end = 0, start
-    start, end, step = (_number("arange", value) for value in (start, end, step))
-    whole = all(isinstance(value, int) for value in (start, end, step))
-    dtype = as_dtype(dtype, _INT64 if whole else get_default_dtype(), out)
-    if not whole and not all(map(math.isfinite, (start, end, step))):
-        raise RuntimeError(f"arange(): the range must be finite, got start={start}, end={end}, step={step}")
-    if dtype.kind != "f":
-        start, end, step = int(start), int(end), int(step)
-    if step == 0:
-        raise RuntimeError(f"arange(): the step must not be zero{'' if whole else f', which it is in {dtype}'}")
-    if (end - start) * step < 0:
-        raise RuntimeError(f"arange(): a step of {step} does not lead from start={start} to end={end}")
-    if dtype.kind != "f":
-        return made(np.arange(start, end, step, dtype=_INT64).astype(dtype, copy=False), requires_grad, out)
-    # Multiplied out in float64 and rounded once: NumPy's own arange in float32 adds up the error of its step.
-    values = start + step * np.arange(math.ceil((end - start) / step), dtype=np.float64)
-    return made(values.astype(dtype, copy=False), requires_grad, out)
-
-
-def linspace(start: Any, end: Any, steps: int, *, out: Tensor | None = None, dtype: Any = None, device: Any = None,
-             requires_grad: bool = False) -> Tensor:
-    """`steps` values at equal distances from `start` to `end`, both included."""
-    check_device(device)
-    values = _spaced("linspace", start, end, steps)
-    return made(_rounded(values, as_dtype(dtype, out=out)), requires_grad, out)
-
-
-def logspace(start: Any, end: Any, steps: int, base: float = 10.0, *, out: Tensor | None = None, dtype: Any = None,
-             device: Any = None, requires_grad: bool = False) -> Tensor:
-    """base ** x for `steps` values x at equal distances from `start` to `end`, both included."""
-    check_device(device)
-    with np.errstate(all="ignore"):
-        values = np.power(float(base), _spaced("logspace", start, end, steps))
-    return made(_rounded(values, as_dtype(dtype, out=out)), requires_grad, out)
-
-
-def _spaced(caller: str, start: Any, end: Any, steps: Any) -> np.ndarray:
-    steps = operator.index(steps)
-    if steps < 0:
-        raise RuntimeError(f"{caller}(): the number of steps must not be negative, got {steps}")
-    with np.errstate(invalid="ignore"):
-        return np.linspace(_number(caller, start), _number(caller, end), steps, dtype=np.float64)
-
-
-def _rounded(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    with np.errstate(all="ignore"):
-        return values.astype(dtype, copy=False)
-
-
-def eye(n: int, m: int | None = None, *, out: Tensor | None = None, dtype: Any = None, device: Any = None,
-        requires_grad: bool = False) -> Tensor:
-    """Ones on the diagonal of an n × m matrix, zeros elsewhere; square without `m`."""
-    check_device(device)
-    shape = as_shape("eye", (n, n if m is None else m))
-    return made(np.eye(*shape, dtype=as_dtype(dtype, out=out)), requires_grad, out)
-
-
-def tril_indices(row: int, col: int, offset: int = 0, *, dtype: Any = None, device: Any = None) -> Tensor:
-    """Rows and columns, shape (2, N), of the entries on and below the diagonal `offset` of a row × col matrix."""
-    check_device(device)
-    return made(np.array(np.tril_indices(row, offset, col), dtype=as_dtype(dtype, _INT64)))
-
-
-def triu_indices(row: int, col: int, offset: int = 0, *, dtype: Any = None, device: Any = None) -> Tensor:
-    """Rows and columns, shape (2, N), of the entries on and above the diagonal `offset` of a row × col matrix."""
-    check_device(device)
-    return made(np.array(np.triu_indices(row, offset, col), dtype=as_dtype(dtype, _INT64)))
+# --- labels ----------------------------------------------------------------------------------------------------------
 
 
 def _one_hot(labels, /, num_classes=-1):

@@ -12,7 +12,7 @@ from ..graph import Op
 from ..tensor import Tensor, describe
 from .elementwise import where
 from .public import public
-from .shape import common_shape
+from .shape import common_shape, length
 
 
 class Slot:
@@ -125,6 +125,12 @@ def _added(g, /, *tensors, shape, index):
 
 _read_op = Op("getitem", _read, _read_rule, view=True)
 _add_at = Op("add_at", _added, lambda g, _y, _g, *tensors, shape, index: _read_op(g, *tensors, index=index))
+
+
+def _scattered_to(shape, tensors, index):
+    """The shape of what such an index reads or writes in an array of that shape."""
+    part, index = locate(np.broadcast_to(False, shape), index, [t.array for t in tensors])
+    return part[index].shape
 
 
 def _written(x, value, /, *tensors, index):
@@ -249,6 +255,8 @@ def zeros_at(x):
 
 def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """out[i, j, …] = input[index[i, j, …], j, …] for dim 0, and so on: an element per entry of index."""
+    if 0 in index.shape:
+        return input.reshape(-1)[:0].reshape(index.shape)
     if input.ndim == 0 or index.ndim == 0:  # PyTorch takes numbers for vectors of one element
         return gather_op(input.reshape(-1), index.reshape(-1), dim=dim).reshape(index.shape)
     return gather_op(input, index, dim=dim)
@@ -258,6 +266,8 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
     """As `gather`, with broadcasting; over all elements as one vector if dim is None."""
     if dim is None:
         return gather(input.reshape(-1), 0, indices.reshape(-1))
+    n = length(input, dim)
+    indices = where(indices < 0, indices + n, indices)
     shape = [*np.broadcast_shapes(_without(input.shape, dim), _without(indices.shape, dim))]
     axis = dim % input.ndim
     return gather(input.expand(*shape[:axis], input.shape[dim], *shape[axis + 1 :]), dim,
@@ -274,29 +284,60 @@ def _source(value, src):
     return value if src is None else src
 
 
-def scatter(input: Tensor, dim: int, index: Tensor, src: Any = None, *, value: Any = None) -> Tensor:
-    """A copy with out[index[i, j], j] = src[i, j] for dim 0, and so on; where index repeats a place, the last stays."""
-    return scatter_op(input, index, _source(value, src), dim=dim)
+def scatter(input: Tensor, dim: int, index: Tensor, src: Any = None, *, value: Any = None,
+            reduce: str | None = None) -> Tensor:
+    """A copy with out[index[i, j], j] = src[i, j] for dim 0, and so on; where index repeats a place, the last stays.
+
+    reduce: 'add' or 'multiply' what was there and all that arrives; `scatter_reduce` does more.
+    """
+    source = _source(value, src)
+    if not input.ndim:
+        return scatter(input.reshape(1), dim, _flat(index), _flat(source), reduce=reduce).reshape(())
+    if 0 in index.shape:
+        return input.clone()
+    if reduce is None:
+        return scatter_op(input, index, source, dim=dim)
+    if reduce not in ("add", "multiply"):
+        raise RuntimeError(f"scatter(): reduce must be 'add' or 'multiply', got {reduce!r}")
+    if not isinstance(source, Tensor):
+        source = Tensor(np.full(index.shape, source, input.dtype))
+    from .scattering import scatter_reduce
+
+    return scatter_reduce(input, dim, index, source, "sum" if reduce == "add" else "prod")
+
+
+def _flat(x):
+    return x.reshape(-1) if isinstance(x, Tensor) else x
 
 
 def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     """A copy with out[index[i, j], j] += src[i, j] for dim 0, and so on; every mention of a place counts."""
+    if not input.ndim:
+        return scatter_add(input.reshape(1), dim, _flat(index), _flat(src)).reshape(())
+    if 0 in index.shape:
+        return input.clone()
     return scatter_sum_op(input, index, src, dim=dim)
 
 
 def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """The slices named by a vector of indices, along dim."""
+    if not input.ndim:
+        return index_select_op(input.reshape(1), index, dim=dim).reshape(())
     return index_select_op(input, index, dim=dim)
 
 
 def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: float = 1) -> Tensor:
     """A copy with alpha · source[i] added to slice index[i] along dim."""
+    if not input.ndim:
+        return index_add(input.reshape(1), dim, index, source.reshape(-1), alpha=alpha).reshape(())
     return index_sum_op(input, index, source, dim=dim, alpha=alpha)
 
 
 def take(input: Tensor, index: Tensor) -> Tensor:
     """The elements at these positions of the tensor seen as one vector; the shape is that of index."""
-    return gather(input.reshape(-1), 0, index.reshape(-1)).reshape(index.shape)
+    if index.dtype != np.int64:
+        raise RuntimeError(f"take(): the index must be int64, got {describe(index)}")
+    return _read_op(input.reshape(-1), index.reshape(-1), index=(Slot(0),)).reshape(index.shape)
 
 
 def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:

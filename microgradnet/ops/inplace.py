@@ -16,7 +16,7 @@ import numpy as np
 from .. import graph
 from ..graph import Node, Op
 from ..tensor import Tensor, describe
-from . import activation, elementwise, index, shape
+from . import activation, cumulative, elementwise, index, linalg, products, reduce, scattering, shape, statistics, views
 
 _CATEGORY = {"b": 0, "i": 1, "u": 1, "f": 2}  # of dtypes: a tensor holds, in place, results of its own or a lower one
 
@@ -246,6 +246,21 @@ def _turning(view: Callable) -> Callable:
     return method
 
 
+def fill_diagonal_(self: Tensor, fill_value: float, wrap: bool = False) -> Tensor:
+    """Write one value on the main diagonal of a matrix, or of a tensor whose dimensions are all equal.
+
+    wrap: in a tall matrix the diagonal starts anew below the last column, with a row between.
+    """
+    if self.ndim < 2 or self.ndim > 2 and len(set(self.shape)) > 1:
+        raise RuntimeError(f"fill_diagonal_() expects a matrix or equal dimensions, got {describe(self)}")
+    step = sum(self.stride())
+    count = min(self.shape)
+    if wrap and self.ndim == 2 and self.shape[0] > self.shape[1] + 1 and self.is_contiguous():
+        count = -(-self.numel() // step)
+    views.as_strided(self, (count,), (step,)).fill_(fill_value)
+    return self
+
+
 _TURNS: list[Callable] = [shape.transpose, shape.t, shape.squeeze, shape.unsqueeze]
 WRITERS: dict[str, Any] = {
     f.__name__: f
@@ -261,7 +276,12 @@ WRITERS: dict[str, Any] = {
             elementwise.logical_or, elementwise.logical_xor, elementwise.logical_not, elementwise.bitwise_and,
             elementwise.bitwise_or, elementwise.bitwise_xor, elementwise.bitwise_not,
         ]),
+        *(in_place(f) for f in [
+            scattering.scatter_reduce, scattering.index_copy, scattering.index_fill, scattering.index_reduce, scattering.index_put,
+            scattering.put, scattering.masked_scatter, reduce.cumsum, cumulative.cumprod, statistics.renorm, linalg.addmm,
+            products.addmv, products.addr, products.addbmm, products.baddbmm,
+        ]),
         *(_turning(f) for f in _TURNS),
-        copy_, fill_, zero_,
+        copy_, fill_, zero_, fill_diagonal_,
     ]
 }  # fmt: skip

@@ -10,7 +10,10 @@ from .. import random
 from ..dtypes import bool as bool_
 from ..dtypes import check_device, float16, float32, float64, int8, int16, int32, int64, uint8
 from ..tensor import Tensor, describe
-from . import activation, creation, elementwise, index, inplace, linalg, reduce, shape
+from . import (
+    activation, counting, creation, cumulative, elementwise, index, inplace, joining, linalg, order, products,
+    rearrange, reduce, scattering, shape, statistics, views,
+)  # fmt: skip
 from .elementwise import _add, _div, _sub, mul, pow
 from .public import is_method
 
@@ -96,7 +99,8 @@ for _name, _long in [("add", "add_"), ("sub", "sub_"), ("mul", "mul_"), ("truedi
                      ("or", "bitwise_or_"), ("xor", "bitwise_xor_")]:
     setattr(Tensor, f"__i{_name}__", _in_place_operator(inplace.WRITERS[_long]))  # self += other, …
 
-for _family in (elementwise, shape, index, reduce, linalg):
+for _family in (elementwise, shape, index, reduce, linalg, views, order, cumulative, statistics, counting, scattering,
+                rearrange, joining, products):
     for _name in _family.__all__:
         if is_method(getattr(_family, _name)) and _name not in NO_METHODS:
             setattr(Tensor, _name, getattr(_family, _name))
@@ -200,9 +204,11 @@ for _name, _attribute in dict(
     type_as=lambda self, other: self.to(other.dtype),
     T=property(lambda self: shape.permute(self, *reversed(range(self.ndim))), doc="The dimensions in reverse order."),
     mT=property(lambda self: shape.transpose(self, -2, -1), doc="The last two dimensions exchanged."),
+    H=property(lambda self: shape.t(self), doc="The transpose of a matrix."),
+    mH=property(lambda self: views.adjoint(self), doc="The last two dimensions exchanged."),
 ).items():  # fmt: skip
     setattr(Tensor, _name, _attribute)
-for _name in ("new_tensor", "new_zeros", "new_ones", "new_full", "new_empty"):
+for _name in ("new_tensor", "new_zeros", "new_ones", "new_full", "new_empty", "new_empty_strided"):
     setattr(Tensor, _name, getattr(creation, _name))
 for _name in ("uniform_", "normal_", "exponential_", "bernoulli_", "random_", "bernoulli", "multinomial"):
     setattr(Tensor, _name, getattr(random, _name))

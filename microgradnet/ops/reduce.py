@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import builtins
 import operator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .. import return_types
 from ..graph import Op
 from ..tensor import Tensor, describe
-from .elementwise import abs, exp, maximum, minimum, where
+from .elementwise import abs, exp, maximum, minimum, sign, where
 from .index import gather
 from .public import public
 from .shape import clone, flip, length, spread, squeeze, transpose
@@ -22,7 +23,9 @@ def _axis(dim):
     """NumPy's axis. An empty tuple of dimensions means all of them, as in PyTorch."""
     if dim is None or type(dim) is int:
         return dim
-    return tuple(dim) or None if isinstance(dim, (tuple, list)) else operator.index(dim)
+    if not isinstance(dim, (tuple, list)):
+        return operator.index(dim)
+    return dim[0] if len(dim) == 1 else tuple(dim) or None  # a number may have the one dimension 0
 
 
 def _kept(shape, dim):
@@ -92,7 +95,7 @@ def _product_rule(g, y, x, dim=None, keepdim=False, dtype=None):
     if not bool((x == 0).any()):
         return g * (y / x)
     # With a zero among the factors, multiply the others out: one row for each factor, itself replaced by 1.
-    if dim is None:
+    if dim is None or not x.ndim:
         return g * _others(x.reshape(-1)).reshape(x.shape)
     return g * transpose(_others(transpose(x, dim, -1)), dim, -1)
 
@@ -135,18 +138,18 @@ _std = Op("std", _deviation, _deviation_rule)
 def _correction(dim, unbiased, correction):
     if isinstance(dim, bool):
         dim, unbiased = None, dim
-    return dim, (int(unbiased) if unbiased is not None else correction)
+    return dim, (int(unbiased) if unbiased is not None else 1 if correction is None else correction)
 
 
 def var(input: Any, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *,
-        correction: float = 1) -> Any:
+        correction: float | None = 1) -> Any:
     """The variance over `dim`: squared deviations summed, over n - correction (PyTorch's default 1, NumPy's is 0)."""
     dim, correction = _correction(dim, unbiased, correction)
     return _var(input, dim=dim, correction=correction, keepdim=keepdim)
 
 
 def std(input: Any, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *,
-        correction: float = 1) -> Any:
+        correction: float | None = 1) -> Any:
     """The square root of `var`; its gradient is 0 where all elements are equal."""
     dim, correction = _correction(dim, unbiased, correction)
     return _std(input, dim=dim, correction=correction, keepdim=keepdim)
@@ -186,29 +189,22 @@ argmin = Op("argmin", _position(np.argmin), numpy=np.argmin,
             doc="The position of the smallest; the first among equals.")
 
 
-class Extreme(NamedTuple):
-    """What `max` and `min` give along a dimension."""
-
-    values: Tensor
-    indices: Tensor
-
-
-def _max_or_min(name, full, position, pairwise, input, dim, keepdim, other):
+def _max_or_min(kind, full, position, pairwise, input, dim, keepdim, other):
     if other is not None or isinstance(dim, Tensor):
         return pairwise(input, dim if other is None else other)
     if dim is None:
         if input.numel() == 0:
-            raise RuntimeError(f"{name}(): an empty tensor, {describe(input)}, has no {name}")
+            raise RuntimeError(f"{kind.__name__}(): an empty tensor, {describe(input)}, has none")
         return full(input)
     if input.ndim and length(input, dim) == 0:
-        raise IndexError(f"{name}(): there is no {name} along dimension {dim} of {describe(input)}")
+        raise IndexError(f"{kind.__name__}(): there is nothing along dimension {dim} of {describe(input)}")
     if input.ndim == 0 and dim in (0, -1):
-        return Extreme(clone(input), Tensor(np.zeros((), np.int64)))
+        return kind((clone(input), Tensor(np.zeros((), np.int64))))
     indices = position(input, dim=dim, keepdim=True)
     values = gather(input, dim, indices)
     if not keepdim:
         values, indices = squeeze(values, dim), squeeze(indices, dim)
-    return Extreme(values, indices)
+    return kind((values, indices))
 
 
 def max(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Tensor | None = None) -> Any:
@@ -216,12 +212,12 @@ def max(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Tensor 
 
     Ties share the gradient of the full form evenly; along `dim` it goes to the index returned.
     """
-    return _max_or_min("max", amax, argmax, maximum, input, dim, keepdim, other)
+    return _max_or_min(return_types.max, amax, argmax, maximum, input, dim, keepdim, other)
 
 
 def min(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Tensor | None = None) -> Any:
     """The smallest element; with `dim`, (values, indices) along it; with a second tensor, `minimum`."""
-    return _max_or_min("min", amin, argmin, minimum, input, dim, keepdim, other)
+    return _max_or_min(return_types.min, amin, argmin, minimum, input, dim, keepdim, other)
 
 
 # --- the rest -------------------------------------------------------------------------------------------------------
@@ -291,7 +287,7 @@ def norm(input: Tensor, p: Any = 2, dim: Any = None, keepdim: bool = False, dtyp
     if p == -float("inf"):
         return amin(size, dim=dim, keepdim=keepdim)
     if p == 0:
-        return sum((input != 0).to(input.dtype), dim=dim, keepdim=keepdim)
+        return sum(sign(size), dim=dim, keepdim=keepdim)
     if p == 1:
         return sum(size, dim=dim, keepdim=keepdim)
     if 0 < p < 1:  # the power's derivative at 0 is infinite

@@ -61,7 +61,7 @@ reshape_op = Op("reshape", lambda x, /, shape: x.reshape(shape), lambda g, _y, _
                 numpy=np.reshape, view=True)
 permute_op = Op("permute", lambda x, /, dims: x.transpose(dims),
                 lambda g, _y, _x, dims: permute(g, _inverse(dims)), view=True)
-transpose = Op("transpose", lambda x, /, dim0, dim1: x.swapaxes(dim0, dim1),
+transpose = Op("transpose", lambda x, /, dim0, dim1: _swapped(x, dim0, dim1),
                lambda g, _y, _x, dim0, dim1: transpose(g, dim0, dim1), numpy=np.swapaxes, view=True,
                doc="Two dimensions exchanged.")
 squeeze = Op("squeeze", lambda x, /, dim=None: _squeezed(x, dim), lambda g, _y, _x, dim=None: g.reshape(_x.shape),
@@ -70,6 +70,12 @@ unsqueeze = Op("unsqueeze", lambda x, /, dim: np.expand_dims(x, dim), lambda g, 
                numpy=np.expand_dims, view=True, doc="With a new dimension of size 1 at `dim`.")
 flip_op = Op("flip", lambda x, /, dims: np.array(np.flip(x, dims)), lambda g, _y, _x, dims: flip(g, dims),
              numpy=np.flip)
+
+
+def _swapped(x, dim0, dim1):
+    if not x.ndim:  # a number may have the one dimension 0
+        return x.reshape(()) if {dim0, dim1} <= {0, -1} else x.swapaxes(dim0, dim1)
+    return x.swapaxes(dim0, dim1)
 
 
 def _expanded(x, shape):
@@ -340,7 +346,8 @@ def clone(input: Tensor) -> Tensor:
 clone_op = Op("clone", lambda x, /, order="K": np.array(x, order=order), lambda g, _y, _x, order="K": g, numpy=np.copy)
 to_dtype = Op("to", lambda x, /, dtype: x.astype(dtype), lambda g, _y, _x, dtype: to_dtype(g, dtype=_x.dtype))
 
-swapaxes, moveaxis, concat, concatenate = transpose, movedim, cat, cat
+swapaxes = swapdims = transpose
+moveaxis, concat, concatenate = movedim, cat, cat
 
 if not TYPE_CHECKING:  # a type checker sees every name
     __all__ = public(globals(), "common_shape", "length", "sizes", "spread", "sum_to", "to_dtype")
