@@ -17,10 +17,11 @@ def along(*dims: int) -> Callable[[Draw], list[Sample]]:
 
 
 def with_equals(draw: Draw) -> list[Sample]:
-    """Where elements are equal, or nan."""
-    return [
-        Sample((np.array([2.0, 1, 2, 0, 1, 2]),), {"dim": 0}), Sample((np.array([2.0, np.nan, 3, np.nan, 1, 1, 4]),), {"dim": 0}),
-    ]  # fmt: skip
+    return [Sample((np.array([2.0, 1, 2, 0, 1, 2]),), {"dim": 0})]
+
+
+def with_nan(draw: Draw) -> list[Sample]:
+    return [Sample((np.array([2.0, np.nan, 3, np.nan, 1, 1, 4]),), {"dim": 0})]
 
 
 def both(*makers: Callable[[Draw], list[Sample]]) -> Callable[[Draw], list[Sample]]:
@@ -58,11 +59,11 @@ def distinct(draw: Draw) -> list[Sample]:
 
 
 SAMPLES: dict[str, Callable[[Draw], list[Sample]]] = {
-    "argsort": both(along(0, 1, -1), with_equals, lambda draw: [
+    "argsort": both(along(0, 1, -1), with_equals, with_nan, lambda draw: [
         Sample((draw(2, 4),), {"descending": True}), Sample((draw(4, 2),), {"dim": 0, "descending": True}), Sample((draw(),)),
         Sample((np.array([2.0, np.nan, 3, 2, 3]),), {"descending": True}),
     ]),
-    "median_index": lambda draw: both(along(0, 1, -1), with_equals)(draw)[:-3] + [
+    "median_index": lambda draw: both(with_equals, with_nan, along(0, 1, -1))(draw)[:-1] + [
         Sample((np.array([[2.0, np.nan, 3], [1, 2, 0]]),), {"dim": 1, "skip_nan": skip}) for skip in (False, True)
     ],
     "mode_index": lambda draw: both(with_equals, along(0, 1, -1))(draw)[:-1]
@@ -71,8 +72,8 @@ SAMPLES: dict[str, Callable[[Draw], list[Sample]]] = {
     "nanmedian": lambda draw: [Sample((draw(*shape),)) for shape in [(), (1,), (5,), (2, 3), (3, 4)]],
     "cumprod": both(along(0, 1, -1), with_zeros),
     "logcumsumexp": along(0, 1, -1),
-    "cummax_index": both(along(0, 1, -1), with_equals),
-    "cummin_index": both(along(0, 1, -1), with_equals),
+    "cummax_index": both(along(0, 1, -1), with_equals, with_nan),
+    "cummin_index": both(along(0, 1, -1), with_equals, with_nan),
     "unique": distinct,
     "unique_consecutive": distinct,
     "isin": lambda draw: [
@@ -111,7 +112,7 @@ SAMPLES: dict[str, Callable[[Draw], list[Sample]]] = {
         Sample((draw(3),), {"shape": (3, 3)}), Sample((draw(2, 3),), {"shape": (2, 4, 4), "offset": -1, "dim1": 1, "dim2": 2}),
         Sample((draw(3, 2),), {"shape": (2, 3, 3), "dim1": 2, "dim2": 0}),
     ],
-    "windows": lambda draw: [
+    "unfold": lambda draw: [
         Sample((draw(*shape),), {"dimension": dim, "size": size, "step": step})
         for shape, dim, size, step in [((7,), 0, 3, 2), ((7,), 0, 3, 3), ((5, 2), 0, 2, 1), ((2, 6), -1, 6, 1), ((3,), 0, 1, 2)]
     ],

@@ -249,7 +249,7 @@ def test_masked_fill_keeps_the_dtype():
 @pytest.mark.parametrize("call", [
     lambda x, i: mg.gather(x, 0, i.reshape(1, 2)), lambda x, i: mg.scatter(x, 0, i.reshape(1, 2), 1.0),
     lambda x, i: mg.scatter_add(x, 0, i.reshape(1, 2), mg.ones(1, 2)), lambda x, i: mg.index_select(x, 0, i),
-    lambda x, i: mg.index_add(x, 0, i, mg.ones(2, 2)), lambda x, i: mg.take_along_dim(x, i.reshape(1, 2), 0),
+    lambda x, i: mg.index_add(x, 0, i, mg.ones(2, 2)),
 ])  # fmt: skip
 @pytest.mark.parametrize("bad", [-1, 3])
 def test_p60_indices_out_of_range_are_refused_negative_ones_too(call, bad):

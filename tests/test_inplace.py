@@ -297,7 +297,13 @@ def test_every_writer_returns_its_tensor(name):
     x = mg.tensor([[0.5, 0.25], [0.75, 0.125]])
     other = {"scatter_": (0, mg.tensor([[0]]), 1.0), "scatter_add_": (0, mg.tensor([[0]]), mg.ones(1, 1)),
              "index_add_": (0, mg.tensor([0]), mg.ones(1, 2)), "masked_fill_": (x > 0.3, 0), "transpose_": (0, 1), "unsqueeze_": (0,),
-             "addcmul_": (x, x), "addcdiv_": (x, x), "lerp_": (x, 0.5), "copy_": (x * 2,), "clamp_": (0, 1), "fill_": (1,)}  # fmt: skip
+             "addcmul_": (x, x), "addcdiv_": (x, x), "lerp_": (x, 0.5), "copy_": (x * 2,), "clamp_": (0, 1), "fill_": (1,), "fill_diagonal_": (2,), "scatter_reduce_": (0, mg.tensor([[0]]), mg.ones(1, 1), "amax"),
+             "index_copy_": (0, mg.tensor([1]), mg.ones(1, 2)), "index_fill_": (1, mg.tensor([0]), 2.0), "put_": (mg.tensor([3]), mg.ones(1)),
+             "index_reduce_": (0, mg.tensor([1]), mg.ones(1, 2), "prod"), "index_put_": ((mg.tensor([0]),), mg.ones(2)),
+             "masked_scatter_": (x > 0.3, mg.ones(4)), "cumsum_": (0,), "cumprod_": (1,), "renorm_": (2, 0, 0.5), "addmm_": (x, x),
+             "addmv_": (x, x[0]), "addr_": (x[0], x[1]), "addbmm_": (x[None], x[None]), "baddbmm_": (x[None], x[None])}  # fmt: skip
+    if name == "baddbmm_":
+        x = x[None]
     if name.startswith("bitwise"):
         x = x > 0.3
     binary = {"add_", "sub_", "mul_", "div_", "pow_", "floor_divide_", "remainder_", "logical_and_", "logical_or_", "logical_xor_",

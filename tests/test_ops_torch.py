@@ -191,6 +191,11 @@ SAME |= {"windows": torch_windows, "overlay": torch_overlay, "max_pool": torch_m
          "convolution_weight": torch_convolution_weight}  # fmt: skip
 
 
+from torch_arrays import SAME as SAME_ARRAYS  # noqa: E402 - it imports torch
+
+SAME.update(SAME_ARRAYS)
+
+
 def torch_function(name):
     return SAME.get(name) or getattr(torch, name)
 
@@ -267,7 +272,7 @@ UNARY = [name for name, op in TABLE.items() if op.arity == 1 and (not op.names o
 FLOATING_BINARY = ["add", "sub", "mul", "div", "pow", "remainder", "maximum", "minimum", "floor_divide"]
 
 
-@pytest.mark.parametrize("name", [n for n in UNARY if n not in ("bitwise_not", "one_hot")])
+@pytest.mark.parametrize("name", [n for n in UNARY if n not in ("bitwise_not", "one_hot", "repeated_index")])
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_special_arguments(name):
     check_special(name, [np.array(SPECIAL)])
@@ -353,7 +358,7 @@ def default_dtype(request):
         lib.set_default_dtype(lib.float32)
 
 
-@pytest.mark.parametrize("name", [n for n in UNARY if n not in ("one_hot",)])
+@pytest.mark.parametrize("name", [n for n in UNARY if n not in ("one_hot", "repeated_index")])
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_dtype_of_one(name, default_dtype):
     for dtype in DTYPES:

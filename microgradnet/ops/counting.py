@@ -15,8 +15,7 @@ from ..tensor import Tensor, describe
 from .public import public
 from .shape import unbind
 
-
-# --- distinct elements --------------------------------------------------------------------------------------------------
+# --- distinct elements ------------------------------------------------------------------------------------------------
 
 
 def _distinct(x, /, dim=None):
@@ -78,7 +77,7 @@ def isin(elements: Any, test_elements: Any, *, assume_unique: bool = False, inve
     return isin_op(elements, test_elements, invert=invert)
 
 
-# --- where ----------------------------------------------------------------------------------------------------------------
+# --- where ------------------------------------------------------------------------------------------------------------
 
 argwhere = Op("argwhere", lambda x, /: np.argwhere(x), numpy=np.argwhere,
               doc="The indices of the elements that are not 0, a row for each, int64.")
@@ -91,7 +90,7 @@ def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
     return tuple(unbind(argwhere(input if input.ndim else input.reshape(1)), 1))
 
 
-# --- intervals ----------------------------------------------------------------------------------------------------------
+# --- intervals --------------------------------------------------------------------------------------------------------
 
 
 def _positions(boundaries, values, sorter, /, right=False, int32=False):
@@ -140,7 +139,7 @@ def bucketize(input: Any, boundaries: Tensor, *, out_int32: bool = False, right:
     return searchsorted(boundaries, input, out_int32=out_int32, right=right)
 
 
-# --- counts -------------------------------------------------------------------------------------------------------------
+# --- counts -----------------------------------------------------------------------------------------------------------
 
 
 def _counts(x, weights, /, minlength=0):
@@ -202,7 +201,8 @@ def histogram(input: Tensor, bins: Any, *, range: Any = None, weight: Tensor | N
     if isinstance(bins, Tensor):
         edges = bins.detach()
     else:
-        edges = Tensor(_edges("histogram", input, bins, *(range or (0, 0)), 0.5))
+        low, high = range or (0, 0)
+        edges = Tensor(_edges("histogram", input, bins, low, high, 0.5))
     if weight is not None and weight.shape != input.shape:
         raise RuntimeError(f"histogram(): weight {describe(weight)} must have the shape of input {describe(input)}")
     hist = histogram_op(input.detach(), edges, None if weight is None else weight.detach(), density=density)

@@ -7,6 +7,7 @@ receives the values and is returned. A size is given as ints, as a tuple, or as 
 
 from __future__ import annotations
 
+import builtins
 import operator
 import warnings
 from collections.abc import Sequence
@@ -120,7 +121,7 @@ def _plain(caller: str, data: Any, found: set[np.dtype]) -> Any:
         return _plain(caller, list(data), found)
     if hasattr(data, "__array__"):
         return _plain(caller, np.asarray(data), found)
-    if isinstance(data, complex):
+    if isinstance(data, builtins.complex):
         raise TypeError(f"{caller}(): complex tensors are out of scope, got {data!r}")
     raise TypeError(
         f"{caller}(): cannot make a tensor of {type(data).__name__} {data!r:.60}; give numbers, arrays or lists of them"

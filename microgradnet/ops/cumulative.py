@@ -30,7 +30,7 @@ def _from_the_end(running, x, dim):
     return flip(running(flip(x, dim), dim=dim), dim) if x.ndim else x
 
 
-# --- products -----------------------------------------------------------------------------------------------------------
+# --- products ---------------------------------------------------------------------------------------------------------
 
 
 def _running_product_rule(g, y, x, dim, dtype=None):
@@ -56,7 +56,7 @@ def cumprod(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
     return cumprod_op(input, dim=dim, dtype=dtype)
 
 
-# --- log Σ exp ----------------------------------------------------------------------------------------------------------
+# --- log Σ exp --------------------------------------------------------------------------------------------------------
 
 
 def _running_log_sum_rule(g, y, x, dim):
@@ -75,7 +75,7 @@ logcumsumexp = Op("logcumsumexp", lambda x, /, dim: _log_sum(x, dim), _running_l
                   doc="log Σ exp of the elements so far along `dim`, without overflow.")
 
 
-# --- extremes -----------------------------------------------------------------------------------------------------------
+# --- extremes ---------------------------------------------------------------------------------------------------------
 
 
 def _record_indices(ufunc):
@@ -106,7 +106,7 @@ def cummin(input: Tensor, dim: int) -> Indexed:
     return return_types.cummin((gather(input, dim, indices), indices))
 
 
-# --- integrals and differences ------------------------------------------------------------------------------------------
+# --- integrals and differences ----------------------------------------------------------------------------------------
 
 
 def _neighbours(x: Tensor, dim: int) -> tuple[Tensor, Tensor]:

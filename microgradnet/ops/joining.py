@@ -15,7 +15,7 @@ from ..tensor import Size, Tensor, describe
 from .public import public
 from .shape import _sequence, cat, common_shape, expand, length, reshape, split, split_op, stack, unsqueeze, vstack
 
-# --- parting ------------------------------------------------------------------------------------------------------------
+# --- parting ----------------------------------------------------------------------------------------------------------
 
 
 def tensor_split(input: Tensor, indices_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
@@ -68,7 +68,7 @@ def dsplit(input: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:
     return _split_at("dsplit", 3, 2, input, indices_or_sections)
 
 
-# --- more dimensions ----------------------------------------------------------------------------------------------------
+# --- more dimensions --------------------------------------------------------------------------------------------------
 
 
 def _each(one: Any, tensors: tuple) -> Any:
@@ -93,7 +93,7 @@ def atleast_3d(*tensors: Any) -> Any:
     return _each(lambda x: x if x.ndim > 2 else unsqueeze(x, -1) if x.ndim == 2 else reshape(x, 1, -1, 1), tensors)
 
 
-# --- joining ------------------------------------------------------------------------------------------------------------
+# --- joining ----------------------------------------------------------------------------------------------------------
 
 
 def dstack(tensors: Sequence[Tensor]) -> Tensor:

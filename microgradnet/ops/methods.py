@@ -11,8 +11,23 @@ from ..dtypes import bool as bool_
 from ..dtypes import check_device, float16, float32, float64, int8, int16, int32, int64, uint8
 from ..tensor import Tensor, describe
 from . import (
-    activation, counting, creation, cumulative, elementwise, index, inplace, joining, linalg, order, products,
-    rearrange, reduce, scattering, shape, statistics, views,
+    activation,
+    counting,
+    creation,
+    cumulative,
+    elementwise,
+    index,
+    inplace,
+    joining,
+    linalg,
+    order,
+    products,
+    rearrange,
+    reduce,
+    scattering,
+    shape,
+    statistics,
+    views,
 )  # fmt: skip
 from .elementwise import _add, _div, _sub, mul, pow
 from .public import is_method

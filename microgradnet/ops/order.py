@@ -116,7 +116,7 @@ def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Ind
     return _chosen(return_types.kthvalue, input, dim, indices, keepdim)
 
 
-# --- the middle, and the commonest --------------------------------------------------------------------------------------
+# --- the middle, and the commonest ------------------------------------------------------------------------------------
 
 
 def _middle(skip_nan):

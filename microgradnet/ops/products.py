@@ -17,7 +17,7 @@ from .rearrange import roll
 from .reduce import norm, sum
 from .shape import permute, reshape, transpose, unsqueeze
 
-# --- contractions -------------------------------------------------------------------------------------------------------
+# --- contractions -----------------------------------------------------------------------------------------------------
 
 
 def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
@@ -126,7 +126,7 @@ def _multiplied(chain: list[Tensor], cut: dict, i: int, j: int) -> Tensor:
     return matmul(_multiplied(chain, cut, i, cut[i, j]), _multiplied(chain, cut, cut[i, j] + 1, j))
 
 
-# --- products added to something ------------------------------------------------------------------------------------------
+# --- products added to something --------------------------------------------------------------------------------------
 
 
 def _plus(input: Any, product: Tensor, beta: Any, alpha: Any) -> Tensor:
@@ -158,7 +158,7 @@ def addbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: float = 1, al
     return _plus(input, tensordot(batch1, batch2, ([0, 2], [0, 1])), beta, alpha)
 
 
-# --- distances ----------------------------------------------------------------------------------------------------------
+# --- distances --------------------------------------------------------------------------------------------------------
 
 _BLOCK = 1 << 20  # differences held at a time
 

@@ -102,7 +102,7 @@ def vander(x: Tensor, N: int | None = None, increasing: bool = False) -> Tensor:
     return pow(x.reshape(-1, 1) if x.dtype.kind != "b" else x.long().reshape(-1, 1), Tensor(exponents))
 
 
-# --- windows ------------------------------------------------------------------------------------------------------------
+# --- windows ----------------------------------------------------------------------------------------------------------
 
 
 def _window(name: str, shape: Any, length: int, periodic: bool, dtype: Any, device: Any, requires_grad: bool) -> Tensor:

@@ -64,8 +64,13 @@ def flipud(input: Tensor) -> Tensor:
     return flip(input, 0)
 
 
-repeated_index_op = Op("repeated_index", lambda repeats, /: np.repeat(np.arange(repeats.size), repeats),
-                       doc="Each position as often as the number there says.")
+def _repeated(repeats, /):
+    if repeats.dtype not in (np.int32, np.int64) or repeats.ndim != 1:
+        raise TypeError(f"repeats must be a vector of int32 or int64, got {describe(repeats)}")
+    return np.repeat(np.arange(repeats.size, dtype=repeats.dtype), repeats)
+
+
+repeated_index_op = Op("repeated_index", _repeated, doc="Each position as often as the number there says.")
 
 
 def repeat_interleave(input: Tensor, repeats: Any = None, dim: int | None = None, *,
@@ -73,7 +78,7 @@ def repeat_interleave(input: Tensor, repeats: Any = None, dim: int | None = None
     """Each slice along dim `repeats` times in a row, a number for all or a vector with one for each; without dim, over
     all elements as one vector. With one argument, each position as often as the number there says."""
     if repeats is None:
-        return repeated_index_op(_repeats(input))
+        return repeated_index_op(input)
     if dim is None or not input.ndim:
         input, dim = input.reshape(-1), 0
     dim = normalize_axis_index(dim, input.ndim)
@@ -82,13 +87,7 @@ def repeat_interleave(input: Tensor, repeats: Any = None, dim: int | None = None
         repeats = Tensor(np.asarray(repeats, np.int64))
     if repeats.numel() not in (1, n):
         raise RuntimeError(f"repeat_interleave(): {repeats.numel()} repeats for dimension {dim} of {describe(input)}")
-    return index_select(input, dim, repeated_index_op(_repeats(repeats.reshape(-1).expand(n))))
-
-
-def _repeats(x: Tensor) -> Tensor:
-    if x.ndim != 1 or x.dtype.kind not in "iu" or x.numel() and x.array.min() < 0:
-        raise RuntimeError(f"repeat_interleave(): repeats must be whole numbers from 0 up, got {describe(x)}")
-    return x
+    return index_select(input, dim, repeated_index_op(repeats.reshape(-1).expand(n)))
 
 
 def reshape_as(input: Tensor, other: Tensor) -> Tensor:

@@ -13,14 +13,24 @@ from ..tensor import Tensor, describe
 from .counting import isin
 from .elementwise import floor_divide, where
 from .index import (
-    Slot, _add_at, _places, _scattered_to, _used, gather_op, masked_fill, scatter, scatter_add, scatter_sum_op, setitem_op,
+    Slot,
+    _add_at,
+    _places,
+    _scattered_to,
+    _used,
+    gather_op,
+    masked_fill,
+    scatter,
+    scatter_add,
+    scatter_sum_op,
+    setitem_op,
     take,
 )  # fmt: skip
 from .public import public
 from .reduce import cumsum
 from .shape import common_shape
 
-# --- products and extremes ----------------------------------------------------------------------------------------------
+# --- products and extremes --------------------------------------------------------------------------------------------
 
 
 def _accumulate(ufunc):
@@ -136,7 +146,7 @@ def _neutral(reduce: str, dtype: np.dtype) -> Any:
     return int(np.iinfo(dtype).min if reduce == "amax" else np.iinfo(dtype).max)
 
 
-# --- along a dimension, by a vector of indices ----------------------------------------------------------------------------
+# --- along a dimension, by a vector of indices ------------------------------------------------------------------------
 
 
 def _grid(name: str, input: Tensor, dim: int, index: Tensor, source: Any = None) -> Tensor:
@@ -189,7 +199,7 @@ def index_reduce(input: Tensor, dim: int, index: Tensor, source: Tensor, reduce:
     return scatter_reduce(input, dim, grid, source, reduce, include_self=include_self)
 
 
-# --- by several index tensors, by a mask, by position -----------------------------------------------------------------------
+# --- by several index tensors, by a mask, by position -----------------------------------------------------------------
 
 
 def index_put(input: Tensor, indices: Sequence[Tensor | None], values: Tensor, accumulate: bool = False) -> Tensor:

@@ -55,7 +55,7 @@ def var_mean(input: Tensor, dim: Any = None, unbiased: bool | None = None, keepd
     return var(input, dim, correction=correction, keepdim=keepdim), mean(input, dim=dim, keepdim=keepdim)
 
 
-# --- quantiles ----------------------------------------------------------------------------------------------------------
+# --- quantiles --------------------------------------------------------------------------------------------------------
 
 
 def quantile(input: Tensor, q: Any, dim: int | None = None, keepdim: bool = False, *,
@@ -122,10 +122,11 @@ def _between(ordered, q, interpolation, skip_nan):
     return low + share * (high - low)
 
 
-# --- covariance ---------------------------------------------------------------------------------------------------------
+# --- covariance -------------------------------------------------------------------------------------------------------
 
 
-def cov(input: Tensor, *, correction: int = 1, fweights: Tensor | None = None, aweights: Tensor | None = None) -> Tensor:
+def cov(input: Tensor, *, correction: int = 1, fweights: Tensor | None = None,
+        aweights: Tensor | None = None) -> Tensor:
     """The covariances of the rows of a matrix (variables), over its columns (observations).
 
     fweights: how often each observation counts, whole numbers; aweights: how much. The divisor is that of NumPy's cov.
@@ -177,7 +178,7 @@ def corrcoef(input: Tensor) -> Tensor:
     return clip(scaled, -1, 1)
 
 
-# --- by norms -----------------------------------------------------------------------------------------------------------
+# --- by norms ---------------------------------------------------------------------------------------------------------
 
 
 def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:

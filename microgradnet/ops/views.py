@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import builtins
-import functools
 import operator
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -14,11 +13,12 @@ from numpy.lib.array_utils import normalize_axis_index
 from ..graph import Op, _mark_view, owner
 from ..tensor import Size, Tensor, describe
 from .elementwise import where
-from .index import Slot, _add_at, _read_op, getitem, setitem_op
+from .index import Slot, _read_op, getitem, setitem_op
 from .public import public
-from .shape import length, permute, sizes
+from .shape import length, movedim, permute, sizes
+from .window import overlay
 
-# --- parts --------------------------------------------------------------------------------------------------------------
+# --- parts ------------------------------------------------------------------------------------------------------------
 
 
 def _at(dim: int, part: Any) -> tuple:
@@ -51,7 +51,7 @@ def narrow_copy(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
     return narrow(input, dim, start, length).clone()
 
 
-# --- diagonals ----------------------------------------------------------------------------------------------------------
+# --- diagonals --------------------------------------------------------------------------------------------------------
 
 
 def _diagonal(x, /, offset=0, dim1=0, dim2=1):
@@ -109,7 +109,7 @@ def trace(input: Tensor) -> Tensor:
     return diagonal(input).sum()
 
 
-# --- a copy with new values in a window ---------------------------------------------------------------------------------
+# --- a copy with new values in a window -------------------------------------------------------------------------------
 
 
 def _with_part(name: str, input: Tensor, src: Tensor, view: Callable[[Any], Any]) -> Tensor:
@@ -144,7 +144,7 @@ def as_strided_scatter(input: Tensor, src: Tensor, size: Any, stride: Any, stora
     return _with_part("as_strided_scatter", whole, src, lambda x: as_strided(x, size, stride, storage_offset))
 
 
-# --- overlapping windows ------------------------------------------------------------------------------------------------
+# --- overlapping windows ----------------------------------------------------------------------------------------------
 
 
 def _storage(x: np.ndarray) -> tuple[np.ndarray, int]:
@@ -158,7 +158,7 @@ def _storage(x: np.ndarray) -> tuple[np.ndarray, int]:
     return flat, start // x.itemsize if x.size else 0
 
 
-def _windows(x, /, dimension, size, step):
+def _unfolded(x, /, dimension, size, step):
     dimension, n = dimension % x.ndim, x.shape[dimension]
     if size > n:
         raise ValueError(f"a window of {size} does not fit dimension {dimension} of shape {x.shape}")
@@ -171,15 +171,12 @@ def _windows(x, /, dimension, size, step):
     return view
 
 
-def _windows_rule(g, _y, _x, dimension, size, step):
-    """Each position of the window adds its part of the gradient back to a slice."""
-    dimension %= _x.ndim
-    parts = (slice(k, k + (g.shape[dimension] - 1) * step + 1, step) for k in range(size))
-    added = (_add_at(g[..., k], shape=tuple(_x.shape), index=_at(dimension, part)) for k, part in enumerate(parts))
-    return functools.reduce(operator.add, added)
+def _unfold_rule(g, _y, _x, dimension, size, step):
+    parts = movedim(g, dimension % _x.ndim, -1)  # (…, size, windows)
+    return movedim(overlay(parts, size=(_x.shape[dimension],), stride=(step,), dilation=(1,)), -1, dimension)
 
 
-windows_op = Op("windows", _windows, _windows_rule, view=True)
+unfold_op = Op("unfold", _unfolded, _unfold_rule, view=True)
 
 
 def unfold(self: Tensor, dimension: int, size: int, step: int) -> Tensor:
@@ -191,7 +188,7 @@ def unfold(self: Tensor, dimension: int, size: int, step: int) -> Tensor:
     if not size:
         shape = [n // step + 1 if i == dimension % self.ndim else n for i, n in enumerate(self.shape)]
         return self.reshape(-1)[:0].reshape(*shape, 0)
-    return windows_op(self, dimension=dimension, size=size, step=step)
+    return unfold_op(self, dimension=dimension, size=size, step=step)
 
 
 def as_strided(input: Tensor, size: Any, stride: Any, storage_offset: int | None = None) -> Tensor:
