@@ -277,9 +277,9 @@ WRITERS: dict[str, Any] = {
             elementwise.bitwise_or, elementwise.bitwise_xor, elementwise.bitwise_not,
         ]),
         *(in_place(f) for f in [
-            scattering.scatter_reduce, scattering.index_copy, scattering.index_fill, scattering.index_reduce, scattering.index_put,
-            scattering.put, scattering.masked_scatter, reduce.cumsum, cumulative.cumprod, statistics.renorm, linalg.addmm,
-            products.addmv, products.addr, products.addbmm, products.baddbmm,
+            scattering.scatter_reduce, scattering.index_copy, scattering.index_fill, scattering.index_reduce,
+            scattering.index_put, scattering.put, scattering.masked_scatter, reduce.cumsum, cumulative.cumprod,
+            statistics.renorm, linalg.addmm, products.addmv, products.addr, products.addbmm, products.baddbmm,
         ]),
         *(_turning(f) for f in _TURNS),
         copy_, fill_, zero_, fill_diagonal_,

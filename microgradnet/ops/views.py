@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import builtins
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -233,12 +233,6 @@ def _read_through(input: Tensor, shown: np.ndarray, wanted: np.ndarray, own: np.
     read._data, read._base = shown, None
     _mark_view(read, input)
     return read
-
-
-def as_strided_copy(input: Tensor, size: Sequence[int], stride: Sequence[int],
-                    storage_offset: int | None = None) -> Tensor:
-    """`as_strided` with memory of its own."""
-    return as_strided(input, size, stride, storage_offset).clone()
 
 
 def adjoint(input: Tensor) -> Tensor:
