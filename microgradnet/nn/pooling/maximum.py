@@ -9,7 +9,8 @@ import numpy as np
 
 from ... import ops
 from ...graph import ShapeError
-from ...ops.ranges import arange, zeros
+from ...ops.creation import zeros
+from ...ops.ranges import arange
 from ...ops.window import max_of_bins, max_pool
 from ...random import rand
 from ...tensor import Tensor, describe
