@@ -527,12 +527,17 @@ def test_sequential():
     assert list(net) == [a, c] and list(net._modules) == ["0", "1"]
     assert list(nn.Sequential(a) + nn.Sequential(c)) == [a, c] and list(nn.Sequential(a, b) * 2) == [a, b, a, b]
     net.extend([b])
-    net += [a]
+    net += nn.Sequential(a)
     assert list(net) == [a, c, b, a]
+    net *= 2
+    assert list(net) == [a, c, b, a] * 2
     assert nn.Sequential()(x) is x
     for wrong in (lambda: nn.Sequential(3), lambda: net.append(3), lambda: net.insert(0, 3), lambda: net.extend(3),
-                  lambda: net + 3, lambda: net * "2"):
+                  lambda: net * "2"):
         with pytest.raises(TypeError):
+            wrong()
+    for wrong in (lambda: net + [a], lambda: net.__iadd__([a])):
+        with pytest.raises(ValueError, match="extend"):
             wrong()
     with pytest.raises(IndexError):
         net.insert(9, a)

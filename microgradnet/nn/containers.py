@@ -108,18 +108,32 @@ class Sequential(_Ordered):
         return super().__getitem__(index)
 
     def __add__(self, other: Sequential) -> Sequential:  # self + other
-        if not isinstance(other, Sequential):
-            return NotImplemented
-        return Sequential(*self, *other)
+        return Sequential(*self, *_a_sequential(other))
+
+    def __iadd__(self, other: Iterable[Module]) -> Sequential:  # self += other
+        return self.extend(_a_sequential(other))
 
     def __mul__(self, times: int) -> Sequential:  # self * times
-        if not isinstance(times, int):
-            return NotImplemented
-        if times <= 0:
-            raise ValueError(f"a Sequential can be repeated a positive number of times only, got {times}")
-        return Sequential(*(list(self) * times))
+        return Sequential(*(list(self) * _a_number_of_times(times)))
 
     __rmul__ = __mul__
+
+    def __imul__(self, times: int) -> Sequential:  # self *= times
+        return self.extend(list(self) * (_a_number_of_times(times) - 1))
+
+
+def _a_sequential(other: Any) -> Sequential:
+    if not isinstance(other, Sequential):
+        raise ValueError(f"a Sequential can be added to another one only, got {type(other).__name__}; use extend()")
+    return other
+
+
+def _a_number_of_times(times: Any) -> int:
+    if not isinstance(times, int):
+        raise TypeError(f"a Sequential can be repeated a whole number of times, got {type(times).__name__}")
+    if times <= 0:
+        raise ValueError(f"a Sequential can be repeated a positive number of times only, got {times}")
+    return times
 
 
 class ModuleList(_Ordered):
@@ -132,6 +146,10 @@ class ModuleList(_Ordered):
 
     def __getitem__(self, index: int | slice) -> Any:
         return type(self)(list(self)[index]) if isinstance(index, slice) else super().__getitem__(index)
+
+    def insert(self, index: int, module: Module) -> None:
+        """Put a module before position `index`; beyond an end, at that end."""
+        super().insert(max(-len(self), min(index, len(self))), module)
 
     def __add__(self, other: Iterable[Module]) -> ModuleList:  # self + other
         return ModuleList([*self, *other])
@@ -269,6 +287,43 @@ class ParameterDict(_Dict):
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._keys)
+
+    def __reversed__(self) -> Iterator[str]:
+        return reversed(self._keys)
+
+    def popitem(self) -> tuple[str, Any]:
+        """Take out the last (key, value)."""
+        for key in reversed(self):
+            return key, self.pop(key)
+        raise KeyError("the ParameterDict is empty")
+
+    def setdefault(self, key: str, default: Any = None) -> Any:
+        """The value of a key, which is `default` from now on if it has none."""
+        if key not in self:
+            self[key] = default
+        return self[key]
+
+    def copy(self) -> ParameterDict:
+        """Another one of the same parameters."""
+        return ParameterDict(self)
+
+    def fromkeys(self, keys: Iterable[str], default: Any = None) -> ParameterDict:
+        """Another one, of these keys and one value."""
+        return ParameterDict((key, default) for key in keys)
+
+    def __or__(self, other: Mapping[str, Any]) -> ParameterDict:  # self | other
+        new = self.copy()
+        new.update(other)
+        return new
+
+    def __ror__(self, other: Any) -> Any:  # other | self, of the kind of other
+        new = other.copy()
+        new.update(self)
+        return new
+
+    def __ior__(self, other: Mapping[str, Any]) -> ParameterDict:  # self |= other
+        self.update(other)
+        return self
 
     def extra_repr(self) -> str:
         return "\n".join(_line(key, value) for key, value in self.items())

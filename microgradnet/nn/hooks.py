@@ -6,10 +6,13 @@
 from __future__ import annotations
 
 from collections import namedtuple
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .. import graph
+from ..autograd.engine import RemovableHandle
 from ..graph import Op, is_grad_enabled
 from ..tensor import Tensor
 
@@ -17,7 +20,8 @@ if TYPE_CHECKING:
     from .module import Module
 
 FORWARD_PRE, FORWARD, BACKWARD_PRE, BACKWARD = "forward_pre", "forward", "backward_pre", "backward"
-STATE_DICT, LOAD_STATE_DICT_PRE = "state_dict", "load_state_dict_pre"
+STATE_DICT_PRE, STATE_DICT = "state_dict_pre", "state_dict"
+LOAD_STATE_DICT_PRE, LOAD_STATE_DICT = "load_state_dict_pre", "load_state_dict"
 
 Hook = namedtuple("Hook", "kind function with_kwargs always_call", defaults=(False, False))
 
@@ -149,3 +153,69 @@ def _replaced(changed: Any, gradients: tuple, what: str) -> tuple:
         raise RuntimeError(f"a backward hook returned {len(changed)} gradients for {what}, expected {len(gradients)}")
     # None for a gradient that is there means that nothing flows on.
     return tuple(g * 0 if new is None and g is not None else new for new, g in zip(changed, gradients, strict=True))
+
+
+# --- where they are kept --------------------------------------------------------------------------------------------
+
+
+class Hooked:
+    """The part of a Module that keeps its hooks, and through which they are registered: each of these methods returns
+    a handle whose `.remove()` takes the hook away."""
+
+    _hooks: dict[int, Hook] | None = None
+
+    def _hooks_of(self, kind: str) -> list[Hook]:
+        return [hook for hook in self._hooks.values() if hook.kind == kind] if self._hooks else []
+
+    def _add_hook(self, hook: Hook, prepend: bool = False) -> RemovableHandle:
+        key = graph.clock()
+        before = self._hooks or {}
+        self._hooks = {key: hook, **before} if prepend else {**before, key: hook}
+        return RemovableHandle(lambda: (self._hooks or {}).pop(key, None))
+
+    def register_forward_pre_hook(self, hook: Callable, *, prepend: bool = False,
+                                  with_kwargs: bool = False) -> RemovableHandle:
+        """Call `hook(module, args)` before forward; what it returns, if not None, replaces args.
+
+        with_kwargs: `hook(module, args, kwargs)`, which may return (args, kwargs).
+        """
+        return self._add_hook(Hook(FORWARD_PRE, hook, with_kwargs), prepend)
+
+    def register_forward_hook(self, hook: Callable, *, prepend: bool = False, with_kwargs: bool = False,
+                              always_call: bool = False) -> RemovableHandle:
+        """Call `hook(module, args, output)` after forward; what it returns, if not None, replaces the output.
+
+        with_kwargs: `hook(module, args, kwargs, output)`; always_call: also, with output None, when forward raises.
+        """
+        return self._add_hook(Hook(FORWARD, hook, with_kwargs, always_call), prepend)
+
+    def register_full_backward_pre_hook(self, hook: Callable, prepend: bool = False) -> RemovableHandle:
+        """Call `hook(module, grad_output)` when the gradients of the outputs are known; it may return others."""
+        return self._add_hook(Hook(BACKWARD_PRE, hook), prepend)
+
+    def register_full_backward_hook(self, hook: Callable, prepend: bool = False) -> RemovableHandle:
+        """Call `hook(module, grad_input, grad_output)` when the gradients of the positional inputs are known; what it
+        returns, if not None, replaces grad_input. An entry is None where there is no gradient."""
+        return self._add_hook(Hook(BACKWARD, hook), prepend)
+
+    register_backward_hook = register_full_backward_hook  # the older name
+
+    def register_state_dict_pre_hook(self, hook: Callable) -> RemovableHandle:
+        """Call `hook(module, prefix, keep_vars)` at the beginning of state_dict()."""
+        return self._add_hook(Hook(STATE_DICT_PRE, hook))
+
+    def register_state_dict_post_hook(self, hook: Callable) -> RemovableHandle:
+        """Call `hook(module, state_dict, prefix, local_metadata)` at the end of state_dict(), to change it in place."""
+        return self._add_hook(Hook(STATE_DICT, hook))
+
+    def register_load_state_dict_pre_hook(self, hook: Callable) -> RemovableHandle:
+        """Call a hook before load_state_dict() looks at the keys: the place to rename old ones.
+
+        Its arguments: module, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs.
+        """
+        return self._add_hook(Hook(LOAD_STATE_DICT_PRE, hook))
+
+    def register_load_state_dict_post_hook(self, hook: Callable) -> RemovableHandle:
+        """Call `hook(module, incompatible_keys)` when load_state_dict() has copied what it found; a key that it takes
+        out of `incompatible_keys.missing_keys` or `.unexpected_keys` is not an error."""
+        return self._add_hook(Hook(LOAD_STATE_DICT, hook))

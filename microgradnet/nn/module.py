@@ -10,15 +10,14 @@ from typing import Any
 import numpy as np
 
 from .. import graph
-from ..autograd.engine import RemovableHandle
 from ..dtypes import check_device, float16, float32, float64
 from ..tensor import Tensor
 from . import hooks
-from .parameter import BUFFER, MODULE, PARAMETER, TRANSIENT, Parameter
-from .state import IncompatibleKeys, join, load, tensors_of
+from .parameter import BUFFER, MODULE, PARAMETER, TRANSIENT, Buffer, Parameter
+from .state import EXTRA_STATE, IncompatibleKeys, has_extra_state, join, load, tensors_of
 
 
-class Module:
+class Module(hooks.Hooked):
     """Base of all layers, losses and networks: assign parameters and submodules to attributes, and write `forward`.
 
     Registered attributes live in the instance's own `__dict__`, where Python finds them at full speed; `_registered`
@@ -27,7 +26,6 @@ class Module:
 
     training: bool = True
     _registered: dict[str, str]
-    _hooks: dict[int, hooks.Hook] | None = None
 
     def __init__(self) -> None:
         self.__dict__.update(training=True, _registered={}, _hooks=None)
@@ -51,6 +49,8 @@ class Module:
     def __setattr__(self, name: str, value: Any) -> None:
         kind = PARAMETER if isinstance(value, Parameter) else MODULE if isinstance(value, Module) else None
         registered = self.__dict__.get("_registered", {})
+        if isinstance(value, Buffer) and name not in registered:
+            kind = BUFFER if value.persistent else TRANSIENT
         if kind is not None:
             self._register(kind, name, value)
         elif name in registered:
@@ -204,6 +204,19 @@ class Module:
             module = child
         return module
 
+    def set_submodule(self, target: str, module: Module, strict: bool = False) -> None:
+        """Put a module in the place of this dotted name; strict: only where there is one already."""
+        path, _, name = target.rpartition(".")
+        if not name:
+            raise ValueError("set_submodule(): cannot set the submodule without a target name")
+        if not isinstance(module, Module):
+            raise ValueError(f"set_submodule(): expected an nn.Module for '{target}', got {type(module).__name__}")
+        parent = self.get_submodule(path)
+        there = getattr(parent, name, None)
+        if not isinstance(there, Module) and (strict or hasattr(parent, name)):
+            raise AttributeError(f"{parent._get_name()} has no submodule '{name}' (looking for '{target}')")
+        setattr(parent, name, module)
+
     def _get_registered(self, target: str, kinds: tuple[str, ...]) -> Any:
         path, _, name = target.rpartition(".")
         module = self.get_submodule(path)
@@ -254,7 +267,8 @@ class Module:
             elif parameter._grad is not None:
                 parameter._grad.detach_().zero_()
 
-    def to(self, *args: Any, dtype: Any = None, device: Any = None, non_blocking: bool = False) -> Module:
+    def to(self, *args: Any, dtype: Any = None, device: Any = None, non_blocking: bool = False,
+           memory_format: Any = None) -> Module:
         """Convert the floating parameters and buffers to a dtype, or to a tensor's. A device can only be 'cpu'."""
         for arg in args:
             if isinstance(arg, Tensor):
@@ -300,6 +314,20 @@ class Module:
         """An error: microgradnet computes on the CPU."""
         return self.to("cuda")
 
+    def to_empty(self, *, device: Any, recurse: bool = True) -> Module:
+        """Fresh memory for all parameters and buffers, with nothing in particular in it."""
+        check_device(device)
+        for tensor in (*self.parameters(recurse), *self.buffers(recurse)):
+            tensor.data = Tensor(np.empty_like(tensor.array))
+        return self
+
+    def share_memory(self) -> Module:
+        """This module: there is nothing to do before threads share it."""
+        return self
+
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """Accepted, and without effect."""
+
     # --- the state --------------------------------------------------------------------------------------------------
 
     def state_dict(self, *, destination: dict[str, Any] | None = None, prefix: str = "",
@@ -309,8 +337,12 @@ class Module:
         destination: a dict to add them to; prefix: put before every name.
         """
         state = OrderedDict() if destination is None else destination
+        for hook in self._hooks_of(hooks.STATE_DICT_PRE):
+            hook.function(self, prefix, keep_vars)
         for name, tensor in tensors_of(self):
             state[prefix + name] = tensor if keep_vars else tensor.detach()
+        if has_extra_state(self):
+            state[prefix + EXTRA_STATE] = self.get_extra_state()
         for name, module in self._members(MODULE).items():
             if module is not None:
                 module.state_dict(destination=state, prefix=f"{prefix}{name}.", keep_vars=keep_vars)
@@ -329,52 +361,13 @@ class Module:
         """
         return load(self, state_dict, strict, assign)
 
-    # --- hooks ------------------------------------------------------------------------------------------------------
+    def get_extra_state(self) -> Any:
+        """What else belongs to the state_dict; a module that has something writes this and `set_extra_state`."""
+        raise RuntimeError(f"{self._get_name()} has no extra state: write get_extra_state() and set_extra_state()")
 
-    def _hooks_of(self, kind: str) -> list[hooks.Hook]:
-        return [hook for hook in self._hooks.values() if hook.kind == kind] if self._hooks else []
-
-    def _add_hook(self, hook: hooks.Hook, prepend: bool = False) -> RemovableHandle:
-        key = graph.clock()
-        before = self._hooks or {}
-        self._hooks = {key: hook, **before} if prepend else {**before, key: hook}
-        return RemovableHandle(lambda: (self._hooks or {}).pop(key, None))
-
-    def register_forward_pre_hook(self, hook: Callable, *, prepend: bool = False,
-                                  with_kwargs: bool = False) -> RemovableHandle:
-        """Call `hook(module, args)` before forward; what it returns, if not None, replaces args.
-
-        with_kwargs: `hook(module, args, kwargs)`, which may return (args, kwargs).
-        """
-        return self._add_hook(hooks.Hook(hooks.FORWARD_PRE, hook, with_kwargs), prepend)
-
-    def register_forward_hook(self, hook: Callable, *, prepend: bool = False, with_kwargs: bool = False,
-                              always_call: bool = False) -> RemovableHandle:
-        """Call `hook(module, args, output)` after forward; what it returns, if not None, replaces the output.
-
-        with_kwargs: `hook(module, args, kwargs, output)`; always_call: also, with output None, when forward raises.
-        """
-        return self._add_hook(hooks.Hook(hooks.FORWARD, hook, with_kwargs, always_call), prepend)
-
-    def register_full_backward_pre_hook(self, hook: Callable, prepend: bool = False) -> RemovableHandle:
-        """Call `hook(module, grad_output)` when the gradients of the outputs are known; it may return others."""
-        return self._add_hook(hooks.Hook(hooks.BACKWARD_PRE, hook), prepend)
-
-    def register_full_backward_hook(self, hook: Callable, prepend: bool = False) -> RemovableHandle:
-        """Call `hook(module, grad_input, grad_output)` when the gradients of the positional inputs are known; what it
-        returns, if not None, replaces grad_input. An entry is None where there is no gradient."""
-        return self._add_hook(hooks.Hook(hooks.BACKWARD, hook), prepend)
-
-    def register_state_dict_post_hook(self, hook: Callable) -> RemovableHandle:
-        """Call `hook(module, state_dict, prefix, local_metadata)` at the end of state_dict(), to change it in place."""
-        return self._add_hook(hooks.Hook(hooks.STATE_DICT, hook))
-
-    def register_load_state_dict_pre_hook(self, hook: Callable) -> RemovableHandle:
-        """Call a hook before load_state_dict() looks at the keys: the place to rename old ones.
-
-        Its arguments: module, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs.
-        """
-        return self._add_hook(hooks.Hook(hooks.LOAD_STATE_DICT_PRE, hook))
+    def set_extra_state(self, state: Any) -> None:
+        """Take back what `get_extra_state` gave."""
+        raise RuntimeError(f"{self._get_name()} has no extra state: write get_extra_state() and set_extra_state()")
 
     # --- what it shows ----------------------------------------------------------------------------------------------
 

@@ -30,6 +30,17 @@ class Parameter(Tensor):
         return "Parameter containing:\n" + super().__repr__()
 
 
+class Buffer(Tensor):
+    """A tensor that as an attribute of a Module is one of its `buffers()`: part of its state, but not learnt.
+
+    persistent: whether the state_dict has it. data: as of `Parameter`.
+    """
+
+    def __init__(self, data: Tensor | np.ndarray | None = None, *, persistent: bool = True) -> None:
+        super().__init__(np.empty(0, np.float32) if data is None else data)
+        self.persistent = persistent
+
+
 def as_parameter(value: Any) -> Any:
     """A plain tensor as a Parameter, anything else as it is."""
     return Parameter(value) if isinstance(value, Tensor) and not isinstance(value, Parameter) else value

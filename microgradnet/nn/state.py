@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .module import Module
 
 IncompatibleKeys = namedtuple("IncompatibleKeys", "missing_keys unexpected_keys")
+EXTRA_STATE = "_extra_state"  # the key of what a module's get_extra_state() gives
 
 
 def join(path: str, name: str) -> str:
@@ -32,6 +33,13 @@ def tensors_of(module: Module) -> Iterator[tuple[str, Tensor]]:
                 yield name, tensor
 
 
+def has_extra_state(module: Module, method: str = "get_extra_state") -> bool:
+    """Whether the module's class has written this method."""
+    from .module import Module
+
+    return getattr(type(module), method) is not getattr(Module, method)
+
+
 def load(root: Module, state_dict: Mapping[str, Any], strict: bool, assign: bool) -> IncompatibleKeys:
     """See `Module.load_state_dict`."""
     if not isinstance(state_dict, Mapping):
@@ -41,25 +49,39 @@ def load(root: Module, state_dict: Mapping[str, Any], strict: bool, assign: bool
     unexpected: list[str] = []
     errors: list[str] = []
     own: dict[str, tuple[Module, str]] = {}
+    after: list[tuple[Module, hooks.Hook]] = []
     for path, module in root.named_modules(remove_duplicate=False):
         for hook in module._hooks_of(hooks.LOAD_STATE_DICT_PRE):
             hook.function(module, given, join(path, ""), {}, strict, missing, unexpected, errors)
         own.update((join(path, name), (module, name)) for name, _ in tensors_of(module))
+        if has_extra_state(module, "set_extra_state"):
+            own[join(path, EXTRA_STATE)] = module, EXTRA_STATE
+        after += [(module, hook) for hook in module._hooks_of(hooks.LOAD_STATE_DICT)]
     missing += [key for key in own if key not in given]
     unexpected += [key for key in given if key not in own]
+    keys = IncompatibleKeys(missing, unexpected)
     found = {key: place for key, place in own.items() if key in given}
-    if strict:
-        errors = [*_listed("Missing", missing), *_listed("Unexpected", unexpected), *errors]
     for key, (module, name) in found.items():
-        errors += _unfit(key, given[key], getattr(module, name), assign)
-    if errors:
-        raise RuntimeError(f"Error(s) in loading state_dict for {root._get_name()}:\n\t" + "\n\t".join(errors))
+        errors += [] if name == EXTRA_STATE else _unfit(key, given[key], getattr(module, name), assign)
+    _raise_any(root, keys if strict and not after else None, errors)
     for key, (module, name) in found.items():
-        if assign:
+        if name == EXTRA_STATE:
+            module.set_extra_state(given[key])
+        elif assign:
             _assign(module, name, given[key])
         else:
             _copy(getattr(module, name), given[key])
-    return IncompatibleKeys(missing, unexpected)
+    for module, hook in after:
+        hook.function(module, keys)
+    _raise_any(root, keys if strict else None, [])
+    return keys
+
+
+def _raise_any(root: Module, keys: IncompatibleKeys | None, errors: list[str]) -> None:
+    if keys is not None:
+        errors = [*_listed("Missing", keys.missing_keys), *_listed("Unexpected", keys.unexpected_keys), *errors]
+    if errors:
+        raise RuntimeError(f"Error(s) in loading state_dict for {root._get_name()}:\n\t" + "\n\t".join(errors))
 
 
 def _listed(what: str, keys: list[str]) -> list[str]:
