@@ -17,6 +17,12 @@ def average(mean: np.ndarray, decay: float, value: np.ndarray, out: np.ndarray) 
     mean += np.multiply(value, 1 - decay, out=out)
 
 
+def check_betas(optimizer: str, betas: tuple[float, float]) -> None:
+    """Refuse decays of the two running means that do not decay."""
+    if len(betas) != 2 or not all(0 <= beta < 1 for beta in betas):
+        raise ValueError(f"{optimizer}(): betas must be two numbers of [0, 1), got {betas}")
+
+
 class Adagrad(Optimizer):
     """p ← p − lr_t·g / (√(Σ g²) + eps), with lr_t = lr / (1 + (t − 1)·lr_decay) at step t.
 
@@ -99,6 +105,45 @@ class RMSprop(Optimizer):
             p -= s
 
 
+class Adadelta(Optimizer):
+    """p ← p − lr·Δ with Δ = g·√(u + eps) / √(v + eps), where v ← ρ·v + (1 − ρ)·g² and, after it, u ← ρ·u + (1 − ρ)·Δ²
+    are the means of the latest squares of gradients and of steps: so a step has the units of the parameter.
+
+    weight_decay: λ adds λ·p to g. maximize: ascend. foreach, capturable: accepted, without effect.
+
+    Zeiler, "ADADELTA: an adaptive learning rate method", 2012.
+    """
+
+    def __init__(self, params: Iterable[Any], lr: float = 1.0, rho: float = 0.9, eps: float = 1e-6,
+                 weight_decay: float = 0, foreach: bool | None = None, *, capturable: bool = False,
+                 maximize: bool = False, differentiable: bool = False) -> None:
+        check_options("Adadelta", differentiable, lr=lr, eps=eps, weight_decay=weight_decay)
+        if not 0 <= rho <= 1:
+            raise ValueError(f"Adadelta(): rho must lie between 0 and 1, got {rho}")
+        super().__init__(params, {"lr": lr, "rho": rho, "eps": eps, "weight_decay": weight_decay,
+                                  "maximize": maximize})
+
+    @np.errstate(all="ignore")
+    def _update(self, ready: Ready, group: Group) -> None:
+        lr, rho, eps = float(group["lr"]), group["rho"], group["eps"]
+        for param, p, g in ready:
+            state = self.state[param]
+            state["step"] = int(state.get("step", 0)) + 1
+            v, u = kept(state, "square_avg", p), kept(state, "acc_delta", p)
+            s, d = self._scratch[p.shape, p.dtype]
+            g = loss_gradient(p, g, group["weight_decay"], group["maximize"], out=d)
+            average(v, rho, np.multiply(g, g, out=s), out=s)
+            np.add(v, eps, out=s)
+            np.sqrt(s, out=s)
+            np.divide(g, s, out=s)
+            np.add(u, eps, out=d)  # the gradient, which may have been there, is in s
+            np.sqrt(d, out=d)
+            s *= d
+            average(u, rho, np.multiply(s, s, out=d), out=d)
+            s *= lr
+            p -= s
+
+
 class Adam(Optimizer):
     """p ← p − lr·m̂ / (√v̂ + eps), by the running means of the gradient and of its square:
     m ← β₁·m + (1 − β₁)·g and v ← β₂·v + (1 − β₂)·g².
@@ -117,8 +162,7 @@ class Adam(Optimizer):
                  maximize: bool = False, capturable: bool = False, differentiable: bool = False,
                  fused: bool | None = None, decoupled_weight_decay: bool = False) -> None:
         check_options(type(self).__name__, differentiable, lr=lr, eps=eps, weight_decay=weight_decay)
-        if len(betas) != 2 or not all(0 <= beta < 1 for beta in betas):
-            raise ValueError(f"{type(self).__name__}(): betas must be two numbers of [0, 1), got {betas}")
+        check_betas(type(self).__name__, betas)
         super().__init__(params, {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay,
                                   "amsgrad": amsgrad, "maximize": maximize,
                                   "decoupled_weight_decay": decoupled_weight_decay})

@@ -33,7 +33,7 @@ class CosineAnnealingLR(LRScheduler):
         return [factor * (lr - self.eta_min) + self.eta_min for lr in self._lrs()]
 
     def _get_closed_form_lr(self) -> list[float]:
-        return [_cosine(lr, self.eta_min, self.last_epoch / self.T_max) for lr in self.base_lrs]
+        return [cosine(lr, self.eta_min, self.last_epoch / self.T_max) for lr in self.base_lrs]
 
 
 class CosineAnnealingWarmRestarts(LRScheduler):
@@ -53,7 +53,7 @@ class CosineAnnealingWarmRestarts(LRScheduler):
         super().__init__(optimizer, last_epoch)
 
     def get_lr(self) -> list[float]:
-        return [_cosine(lr, self.eta_min, self.T_cur / self.T_i) for lr in self.base_lrs]
+        return [cosine(lr, self.eta_min, self.T_cur / self.T_i) for lr in self.base_lrs]
 
     def step(self, epoch: Any = None) -> None:
         """Go to the next epoch, or to `epoch`, which may be a fraction, and set the learning rates for it."""
@@ -106,9 +106,8 @@ class OneCycleLR(LRScheduler):
             raise ValueError(f"OneCycleLR(): pct_start must lie between 0 and 1, got {pct_start}")
         if anneal_strategy not in ("cos", "linear"):
             raise ValueError(f"OneCycleLR(): anneal_strategy must be 'cos' or 'linear', got {anneal_strategy!r}")
-        if cycle_momentum and not {"momentum", "betas"} & set(optimizer.defaults):
-            raise ValueError(f"OneCycleLR(): {type(optimizer).__name__} has no momentum to cycle; "
-                             "pass cycle_momentum=False")
+        if cycle_momentum:
+            check_momentum("OneCycleLR", optimizer)
         self.total_steps, self.anneal_strategy, self.cycle_momentum = total_steps, anneal_strategy, cycle_momentum
         # The turning points: the steps at which they lie, and the entries of a group that lr and momentum have there.
         up, last = pct_start * total_steps - 1, total_steps - 1
@@ -133,22 +132,35 @@ class OneCycleLR(LRScheduler):
         i = min(bisect_left(self._steps, step, lo=1), len(self._steps) - 1)  # the turning point ahead
         start, end = self._steps[i - 1], self._steps[i]
         part = (step - start) / (end - start) if end > start else 1.0
-        anneal = _cosine if self.anneal_strategy == "cos" else _line
+        anneal = cosine if self.anneal_strategy == "cos" else line
         groups = self.optimizer.param_groups
         if self.cycle_momentum:
             for group in groups:
                 momentum = anneal(group[self._momenta_at[i - 1]], group[self._momenta_at[i]], part)
-                if "betas" in group:
-                    group["betas"] = (momentum, *group["betas"][1:])
-                else:
-                    group["momentum"] = momentum
+                set_momentum(group, momentum)
         return [anneal(group[self._lrs_at[i - 1]], group[self._lrs_at[i]], part) for group in groups]
 
 
-def _cosine(start: float, end: float, part: float) -> float:
+def cosine(start: float, end: float, part: float) -> float:
     """From start (part 0) to end (part 1) along half a cosine."""
     return end + (start - end) * (1 + math.cos(math.pi * part)) / 2
 
 
-def _line(start: float, end: float, part: float) -> float:
+def line(start: float, end: float, part: float) -> float:
+    """From start (part 0) to end (part 1) in a straight line."""
     return start + (end - start) * part
+
+
+def check_momentum(scheduler: str, optimizer: Optimizer) -> None:
+    """Refuse to cycle what is not there."""
+    if not {"momentum", "betas"} & set(optimizer.defaults):
+        raise ValueError(f"{scheduler}(): {type(optimizer).__name__} has no momentum to cycle; "
+                         "pass cycle_momentum=False")
+
+
+def set_momentum(group: dict[str, Any], momentum: float) -> None:
+    """Set a group's momentum, or β₁ where that is its name."""
+    if "betas" in group:
+        group["betas"] = (momentum, *group["betas"][1:])
+    else:
+        group["momentum"] = momentum

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import types
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -57,6 +58,11 @@ class MultiStepLR(_FactorLR):
 
     def _product(self) -> float:
         return self.gamma ** bisect_right(self.milestones, self.last_epoch)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        super().load_state_dict(state_dict)
+        if isinstance(self.milestones, Counter):  # as PyTorch keeps them
+            self.milestones = sorted(self.milestones.elements())
 
 
 class ConstantLR(_FactorLR):
