@@ -186,9 +186,17 @@ def torch_convolution_weight(x, g, kernel, stride, padding, dilation, groups):
     return torch.autograd.grad(y, w, g, create_graph=True)[0]
 
 
+def torch_resample(x, dim, rows):
+    matrix = torch.zeros(len(rows), x.shape[dim], dtype=x.dtype)
+    for out, row in zip(matrix, rows):
+        for i, weight in row:
+            out[i] += weight
+    return torch.tensordot(x, matrix, ([dim], [1])).movedim(-1, dim)
+
+
 SAME |= {"windows": torch_windows, "overlay": torch_overlay, "max_pool": torch_max_pool, "convolution": torch_convolution,
          "max_of_bins": torch_max_of_bins, "convolution_input": torch_convolution_input,
-         "convolution_weight": torch_convolution_weight}  # fmt: skip
+         "convolution_weight": torch_convolution_weight, "resample": torch_resample}  # fmt: skip
 
 
 from torch_arrays import SAME as SAME_ARRAYS  # noqa: E402 - it imports torch

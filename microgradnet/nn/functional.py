@@ -25,6 +25,8 @@ from .dropout import (
     alpha_dropout, dropout, dropout1d, dropout2d, dropout3d, feature_alpha_dropout, feature_dropout,
 )
 from .embedding import embedding, embedding_bag
+from .folding import channel_shuffle, fold, pixel_shuffle, pixel_unshuffle, unfold
+from .grid import affine_grid, grid_sample
 from .losses import (
     binary_cross_entropy, binary_cross_entropy_with_logits, cosine_embedding_loss, cross_entropy, ctc_loss,
     gaussian_nll_loss, hinge_embedding_loss, huber_loss, kl_div, l1_loss, margin_ranking_loss, mse_loss,
@@ -38,6 +40,7 @@ from .pooling import (
     adaptive_max_pool3d, avg_pool1d, avg_pool2d, avg_pool3d, fractional_max_pool2d, fractional_max_pool3d, lp_pool1d,
     lp_pool2d, lp_pool3d, max_pool1d, max_pool2d, max_pool3d, max_unpool1d, max_unpool2d, max_unpool3d,
 )
+from .upsampling import interpolate, upsample, upsample_bilinear, upsample_nearest
 
 # --- layers ---------------------------------------------------------------------------------------------------------
 

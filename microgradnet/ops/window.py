@@ -138,7 +138,7 @@ def _max_of_bins(x, /, bins):
     places = np.arange(math.prod(size)).reshape(size)
     for cell in itertools.product(*map(range, best.shape[len(lead) :])):
         under = (..., *(slice(*axis[i]) for axis, i in zip(bins, cell)))
-        part = x[under].reshape(*lead, -1)
+        part = x[under].reshape(*lead, math.prod(x[under].shape[len(lead) :]))
         first = part.argmax(-1)
         best[(..., *cell)] = np.take_along_axis(part, first[..., None], -1)[..., 0]
         index[(..., *cell)] = places[under].reshape(-1)[first]

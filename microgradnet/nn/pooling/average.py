@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ... import ops
+from ...ops.resample import resample
 from ...ops.window import windows
 from ...tensor import Tensor
 from ..module import Module
@@ -101,9 +102,8 @@ def _mean_of_parts(x: Tensor, dim: int, count: int) -> Tensor:
     size = x.shape[dim]
     if count and size % count == 0:
         return x if size == count else ops.mean(ops.unflatten(x, dim, (count, size // count)), dim=dim + 1)
-    before = (slice(None),) * dim
-    means = [ops.mean(x[(*before, slice(start, end))], dim=dim, keepdim=True) for start, end in bins(size, count)]
-    return ops.cat(means, dim) if means else x[(*before, slice(0, 0))]
+    rows = tuple(tuple((i, 1 / (end - start)) for i in range(start, end)) for start, end in bins(size, count))
+    return resample(x, dim=dim, rows=rows)
 
 
 # --- p-norms ----------------------------------------------------------------------------------------------------------
