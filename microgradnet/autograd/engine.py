@@ -136,7 +136,7 @@ def grad(outputs: Tensor | Sequence[Tensor], inputs: Tensor | Sequence[Tensor], 
         if place in found:
             results.append(found[place] if create_graph else _owned(found[place], handed))
         elif materialize_grads:
-            results.append(Tensor(np.zeros_like(tensor.array)))
+            results.append(Tensor(np.zeros_like(tensor.array)).requires_grad_(create_graph))
         elif allow_unused:
             results.append(None)
         else:

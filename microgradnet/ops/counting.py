@@ -165,7 +165,10 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
 def _histogram(x, edges, weight, /, density=False):
     count, _ = np.histogram(x.reshape(-1), edges, weights=None if weight is None else weight.reshape(-1))
     count = count.astype(x.dtype)
-    return count / (np.add.reduce(count) * np.diff(edges)) if density else count
+    if not density:
+        return count
+    with np.errstate(invalid="ignore"):  # the density of nothing is nan
+        return count / (np.add.reduce(count) * np.diff(edges))
 
 
 histogram_op = Op("histogram", _histogram)

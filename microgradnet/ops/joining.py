@@ -13,13 +13,15 @@ from ..dtypes import result_type
 from ..graph import ShapeError
 from ..tensor import Size, Tensor, describe
 from .public import public
-from .shape import _sequence, cat, common_shape, expand, length, reshape, split, split_op, stack, unsqueeze, vstack
+from .shape import _sequence, cat, common_shape, expand, length, reshape, split, split_op, stack, unsqueeze
 
 # --- parting ----------------------------------------------------------------------------------------------------------
 
 
 def tensor_split(input: Tensor, indices_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
     """Parts along dim: that many, of nearly equal size, or those between these indices; views."""
+    if not input.ndim:
+        raise RuntimeError("tensor_split() expects at least one dimension")
     n = length(input, dim)
     if isinstance(indices_or_sections, Tensor):
         if indices_or_sections.ndim > 1 or indices_or_sections.dtype != np.int64:
@@ -106,9 +108,6 @@ def column_stack(tensors: Sequence[Tensor]) -> Tensor:
     return cat([x if x.ndim > 1 else reshape(x, -1, 1) for x in _sequence("column_stack", tensors)], 1)
 
 
-row_stack = vstack
-
-
 def block_diag(*tensors: Tensor) -> Tensor:
     """The matrices on the diagonal of one, zeros elsewhere; vectors and numbers are rows."""
     if not tensors:
@@ -166,9 +165,11 @@ def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> T
         raise RuntimeError(f"combinations() expects a vector, got {describe(input)}")
     if r < 0:
         raise RuntimeError(f"combinations(): r must not be negative, got {r}")
+    if r == 0:
+        return Tensor(np.empty(0, input.dtype))
     choose = itertools.combinations_with_replacement if with_replacement else itertools.combinations
     places = np.array(list(choose(range(input.numel()), r)), np.int64).reshape(-1, r)
-    return input[Tensor(places)] if r else input[:0]
+    return input[Tensor(places)]
 
 
 def broadcast_shapes(*shapes: Any) -> Size:

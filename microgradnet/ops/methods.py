@@ -125,6 +125,9 @@ for _name in ("relu", "sigmoid", "softmax", "log_softmax"):  # the others are fo
 for _name, _writer in inplace.WRITERS.items():
     setattr(Tensor, _name, _writer)
 
+for _name in ("swapaxes_", "swapdims_"):
+    setattr(Tensor, _name, inplace.WRITERS["transpose_"])
+
 for _name in ("addcmul", "addcdiv", "lerp"):
     setattr(Tensor, _name, getattr(inplace, _name))
 
@@ -209,7 +212,7 @@ def allclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e
 
 def isclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Tensor:
     """Where |input - other| <= atol + rtol |other|."""
-    return Tensor(np.isclose(input.array, other.array, rtol, atol, equal_nan))
+    return Tensor(np.asarray(np.isclose(input.array, other.array, rtol, atol, equal_nan)))
 
 
 for _name, _attribute in dict(

@@ -108,6 +108,8 @@ def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: boo
 def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Indexed:
     """(values, indices) of the k-th smallest along dim, counted from 1."""
     k, n = operator.index(k), length(input, dim) if input.ndim else 1
+    if not n:
+        raise IndexError(f"kthvalue(): there is nothing along dimension {dim} of {describe(input)}")
     if not 1 <= k <= n:
         raise RuntimeError(f"kthvalue(): k={k} is out of range for dimension {dim} of {describe(input)}")
     indices = argsort(input, dim)

@@ -113,12 +113,10 @@ def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:
     """Positions in a tensor of that shape, seen as one vector, as its indices: a tensor per dimension."""
     shape = (operator.index(shape),) if not isinstance(shape, (list, tuple)) else sizes((shape,))
     if indices.dtype.kind not in "iu":
-        raise ValueError(f"unravel_index(): the indices must be whole numbers, got {describe(indices)}")
+        raise TypeError(f"unravel_index(): the indices must be whole numbers, got {describe(indices)}")
     if any(n < 0 for n in shape):
         raise ValueError(f"unravel_index(): the shape must not be negative, got {shape}")
-    count, parts, rest = Size(shape).numel(), [], indices
-    if indices.numel() and not (-count <= indices.array.min() and indices.array.max() < count):
-        raise ValueError(f"unravel_index(): an index is out of range for shape {shape}")
+    parts, rest = [], indices
     for n in reversed(shape):
         parts.append(rest % n)
         rest = rest // n

@@ -219,7 +219,7 @@ def index_put(input: Tensor, indices: Sequence[Tensor | None], values: Tensor, a
 def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) -> Tensor:
     """A copy with source at these positions of the tensor seen as one vector; with `accumulate` added there."""
     if index.numel() != source.numel():
-        raise RuntimeError(f"put(): index {describe(index)} and source {describe(source)} must be of one size")
+        raise IndexError(f"put(): index {describe(index)} and source {describe(source)} must be of one size")
     if index.dtype != np.int64:
         raise RuntimeError(f"put(): the index must be int64, got {describe(index)}")
     flat = index_put(input.reshape(-1), (index.reshape(-1),), source.reshape(-1), accumulate)

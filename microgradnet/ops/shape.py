@@ -347,7 +347,7 @@ clone_op = Op("clone", lambda x, /, order="K": np.array(x, order=order), lambda 
 to_dtype = Op("to", lambda x, /, dtype: x.astype(dtype), lambda g, _y, _x, dtype: to_dtype(g, dtype=_x.dtype))
 
 swapaxes = swapdims = transpose
-moveaxis, concat, concatenate = movedim, cat, cat
+moveaxis, concat, concatenate, row_stack = movedim, cat, cat, vstack
 
 if not TYPE_CHECKING:  # a type checker sees every name
     __all__ = public(globals(), "common_shape", "length", "sizes", "spread", "sum_to", "to_dtype")

@@ -93,10 +93,10 @@ def _quantile(name, input, q, dim, keepdim, interpolation, skip_nan):
 def _checked_q(name, input, q):
     if input.dtype not in (np.float32, np.float64):
         raise RuntimeError(f"{name}() expects float32 or float64, got {describe(input)}")
-    if not isinstance(q, Tensor):
+    if isinstance(q, (int, float)):
         q = Tensor(np.asarray(q, input.dtype))
-        if q.ndim:
-            raise TypeError(f"{name}(): q must be a number or a tensor")
+    if not isinstance(q, Tensor):
+        raise TypeError(f"{name}(): q must be a number or a tensor, got {describe(q)}")
     if q.ndim > 1:
         raise RuntimeError(f"{name}(): q must be a number or a vector, got {describe(q)}")
     if q.dtype != input.dtype:

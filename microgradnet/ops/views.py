@@ -55,6 +55,7 @@ def narrow_copy(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
 
 
 def _diagonal(x, /, offset=0, dim1=0, dim2=1):
+    normalize_axis_index(dim1, x.ndim), normalize_axis_index(dim2, x.ndim)  # where x is a vector, NumPy says otherwise
     view = np.diagonal(x, offset, dim1, dim2)
     if x.flags.writeable:
         view.flags.writeable = True  # NumPy gives it read-only
