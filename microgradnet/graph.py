@@ -8,6 +8,7 @@ never at what was made from them, so dropping the loss drops the graph.
 from __future__ import annotations
 
 import contextvars
+import functools
 import itertools
 import operator
 import sys
@@ -85,7 +86,6 @@ class _Recording:
         _mode.set(self._outer.pop())
 
     def __call__(self, function: Callable) -> Callable:
-        import functools
         import inspect
 
         if inspect.isgeneratorfunction(function):
@@ -304,15 +304,22 @@ class Node:
 
     def name(self) -> str:
         """PyTorch's name for it: 'MulBackward0'."""
-        if self.op is ITEM:
-            return self.inputs[0].name()
-        return "".join(part[:1].upper() + part[1:] for part in self.op.name.split("_")) + "Backward0"
+        return self.computed.op.backward_name
+
+    @property
+    def computed(self) -> Node:
+        """The node of the operation itself: for one of several outputs, the one it hangs on."""
+        return self.inputs[0] if self.op is ITEM else self
 
     @property
     def next_functions(self) -> tuple:
-        """((grad_fn of input, 0), ...), with None for an input that needs no gradient."""
-        needed = (x if i in self.needs else None for i, x in enumerate(self.inputs))
-        return tuple((AccumulateGrad(x) if isinstance(x, Tensor) else x, 0) for x in needed)
+        """((grad_fn of input, which of its outputs), ...), with None for an input that needs no gradient."""
+        node = self.computed
+        needed = (x if i in node.needs else None for i, x in enumerate(node.inputs))
+        return tuple(
+            (AccumulateGrad(x), 0) if isinstance(x, Tensor) else (x, x.params["index"] if x and x.op is ITEM else 0)
+            for x in needed
+        )
 
     def __repr__(self) -> str:
         return f"<{self.name()} object at {id(self):#x}>"
@@ -374,8 +381,14 @@ class AccumulateGrad:
         self.variable = variable
 
     def name(self) -> str:
-        """'AccumulateGrad'."""
+        """PyTorch's name for it."""
         return "torch::autograd::AccumulateGrad"
+
+    def __eq__(self, other: object) -> bool:  # one leaf has one face, as often as it is asked for
+        return isinstance(other, AccumulateGrad) and other.variable is self.variable
+
+    def __hash__(self) -> int:
+        return hash(self.variable)
 
     def __repr__(self) -> str:
         return f"<AccumulateGrad object at {id(self):#x}>"
@@ -512,6 +525,11 @@ class Op:
         if self.view:
             _mark_view(out, args[0])
         return out
+
+    @functools.cached_property
+    def backward_name(self) -> str:
+        """PyTorch's name for the derivative: 'MulBackward0'."""
+        return "".join(part[:1].upper() + part[1:] for part in self.name.split("_")) + "Backward0"
 
     def reads(self, position: int, needs: tuple[int, ...]) -> bool:
         """Whether the rules for the arguments in `needs` read the output (position 0) or the n-th array (n)."""

@@ -294,8 +294,8 @@ def _check_unwritten(node: Node) -> None:
 
 def _freed(node: Node) -> str:
     return (
-        f"{node.op.name}: backward through this part of the graph a second time, but its saved values were freed by "
-        "the first; pass retain_graph=True to the first backward"
+        f"{node.computed.op.name}: backward through this part of the graph a second time, but its saved values were "
+        "freed by the first; pass retain_graph=True to the first backward"
     )
 
 

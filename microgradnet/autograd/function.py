@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from .. import graph
-from ..graph import Node, Op, Parts, Spec, no_grad
+from ..graph import DtypeError, Node, Op, Parts, ShapeError, Spec, no_grad
 from ..tensor import Tensor, describe
 
 
-class Context:
+class FunctionCtx:
     """What a Function's forward leaves for its backward."""
 
     needs_input_grad: tuple[bool, ...] = ()
@@ -64,10 +66,11 @@ class Context:
 class Function:
     """Subclass with static `forward(ctx, *args)` and `backward(ctx, *grads)`, and call `.apply(*args)`.
 
-    forward computes on Tensors, unrecorded, and returns a Tensor or a tuple of them. backward gets a gradient per
-    output and returns one per argument of forward, None where there is none; written in Tensor operations, it can
-    itself be differentiated (create_graph=True). In place of the ctx argument of forward, a static
-    `setup_context(ctx, inputs, output)` may be given.
+    forward computes on Tensors, unrecorded, and returns a Tensor or a tuple; what is no Tensor in it passes through.
+    backward (`vjp` is another name for it) gets a gradient per output, None for what is no Tensor, and returns one per
+    argument of forward, None where there is none; written in Tensor operations, it can itself be differentiated
+    (create_graph=True). In place of the ctx argument of forward, a static `setup_context(ctx, inputs, output)` may be
+    given.
     """
 
     _op: Op  # made when it is first applied
@@ -82,16 +85,25 @@ class Function:
         """The gradients of the arguments, from those of the outputs."""
         raise NotImplementedError("a Function needs a static backward(ctx, *grads) to be differentiated")
 
+    vjp = backward
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """An error: a Function is not called."""
+        raise RuntimeError(f"a Function has static methods and no instances: call {type(self).__name__}.apply(...)")
+
     @classmethod
-    def apply(cls, *args: Any) -> Any:
+    def apply(cls, *args: Any, **kwargs: Any) -> Any:
         """Compute forward, and record that backward belongs to it."""
-        ctx = Context(cls.__name__)
+        ctx = FunctionCtx(cls.__name__)
+        if kwargs or hasattr(cls, "setup_context"):
+            args = _bound(cls, args, kwargs)
         ctx.needs_input_grad = tuple(isinstance(a, Tensor) and a.requires_grad for a in args)
         given = _forward(cls, ctx, args)
         outputs = given if isinstance(given, tuple) else (given,)
         for i, y in enumerate(outputs):
-            if not isinstance(y, Tensor):
-                raise TypeError(f"{cls.__name__}.forward must return Tensors, output {i} is a {type(y).__name__}")
+            if isinstance(y, (np.ndarray, list)):  # a silent way out of the graph
+                raise TypeError(f"{cls.__name__}.forward returned a {type(y).__name__} as output {i}, through which no "
+                                "gradient flows; return Tensors, several of them in a tuple")
         for x in ctx._dirty:
             if not any(x is y for y in outputs):
                 raise RuntimeError(f"{cls.__name__}: {describe(x)} was marked dirty; forward must return it, too")
@@ -102,14 +114,44 @@ class Function:
         # The rule is given the context as a last argument; so it goes when the saved values go.
         inputs = [*((a.node or a) if isinstance(a, Tensor) else a for a in args), None]
         values = [*(Spec(a) if isinstance(a, Tensor) else a for a in args), ctx]
-        node = graph.record(_as_op(cls), inputs, {}, needs, values, tuple(Spec(y) for y in outputs))
+        node = graph.record(_as_op(cls), inputs, {}, needs, values, tuple(map(_known, outputs)))
         _cut_loose(ctx, outputs, args)
         made = tuple(_output(node, ctx, i, y, args, mode) for i, y in enumerate(outputs))
         ctx._dirty = ctx._constant = ()  # the node holds ctx, which may not hold what hangs on the node
         return made if isinstance(given, tuple) else made[0]
 
 
-def _forward(cls: type[Function], ctx: Context, args: tuple) -> Any:
+def once_differentiable(backward: Callable) -> Callable:
+    """Decorator of a backward that is not to be differentiated itself: a second derivative through it is an error."""
+
+    @functools.wraps(backward)
+    def unrecorded(ctx: FunctionCtx, *grads: Any) -> Any:
+        with no_grad():
+            given = backward(ctx, *grads)
+        if not (graph.is_grad_enabled() and any(isinstance(g, Tensor) and g.requires_grad for g in grads)):
+            return given
+        marked = [_Once.apply(ctx._name, g, *grads) if isinstance(g, Tensor) else g
+                  for g in (given if isinstance(given, (tuple, list)) else (given,))]
+        return tuple(marked)
+
+    return unrecorded
+
+
+def _bound(cls: type[Function], args: tuple, kwargs: dict[str, Any]) -> tuple:
+    """The arguments in forward's order."""
+    import inspect
+
+    style = hasattr(cls, "setup_context")
+    bound = inspect.signature(cls.forward).bind(*(() if style else (None,)), *args, **kwargs)
+    if style:
+        bound.apply_defaults()
+    if bound.kwargs:
+        raise TypeError(f"{cls.__name__}.forward: {sorted(bound.kwargs)} cannot be given: keyword-only arguments have "
+                        "no place among the gradients that backward returns")
+    return bound.args if style else bound.args[1:]
+
+
+def _forward(cls: type[Function], ctx: FunctionCtx, args: tuple) -> Any:
     with no_grad():
         if not hasattr(cls, "setup_context"):
             return cls.forward(ctx, *args)
@@ -118,7 +160,7 @@ def _forward(cls: type[Function], ctx: Context, args: tuple) -> Any:
         return given
 
 
-def _cut_loose(ctx: Context, outputs: tuple, args: tuple) -> None:
+def _cut_loose(ctx: FunctionCtx, outputs: tuple, args: tuple) -> None:
     """The saved outputs are kept without history, for that would lead back to ctx; `_with_history` gives it again."""
     arguments = {id(a) for a in args} - {id(x) for x in ctx._dirty}  # an argument that is returned was saved as such
     results = {id(y): k for k, y in enumerate(outputs) if id(y) not in arguments}
@@ -126,7 +168,7 @@ def _cut_loose(ctx: Context, outputs: tuple, args: tuple) -> None:
     ctx._saved = tuple(t.detach() if i in ctx._results else t for i, t in enumerate(ctx._saved))
 
 
-def _with_history(ctx: Context, outputs: tuple) -> dict[int, Tensor]:
+def _with_history(ctx: FunctionCtx, outputs: tuple) -> dict[int, Tensor]:
     """The saved outputs as results of the node, of which `outputs` know shape and place only."""
     return {
         i: Tensor.__new__(Tensor)._set(ctx._saved[i]._data, outputs[k].node, outputs[k]._requires_grad)
@@ -134,8 +176,14 @@ def _with_history(ctx: Context, outputs: tuple) -> dict[int, Tensor]:
     }
 
 
-def _output(node: Node, ctx: Context, i: int, y: Tensor, args: tuple, mode: graph.Mode) -> Tensor:
+def _known(y: Any) -> Any:
+    return Spec(y) if isinstance(y, Tensor) else None
+
+
+def _output(node: Node, ctx: FunctionCtx, i: int, y: Any, args: tuple, mode: graph.Mode) -> Any:
     """What apply returns for forward's output i."""
+    if not isinstance(y, Tensor):
+        return y
     if any(y is x for x in ctx._dirty):
         return _rewritten(node, i, y, mode)
     borrowed = any(isinstance(a, Tensor) and graph.owner(a.array) is graph.owner(y.array) for a in args)
@@ -178,8 +226,9 @@ class _FunctionOp(Op):
 
     def __init__(self, cls: type[Function]) -> None:
         self.name, self.__doc__ = cls.__name__, cls.__doc__
+        self.backward_name = f"{cls.__name__}Backward"
         self.forward = lambda *args: _again(cls, args)
-        self.joint = lambda needs, g, y, *args: _gradients(cls, g, y, args[-1], len(args) - 1)
+        self.joint = lambda needs, g, y, *args: _gradients(cls, g, y, args[-1], args[:-1])
 
     def reads(self, position: int, needs: tuple[int, ...]) -> bool:
         return False
@@ -188,26 +237,60 @@ class _FunctionOp(Op):
 def _again(cls: type[Function], args: tuple) -> tuple:
     """Forward once more on arrays, for a replay of the graph."""
     args = tuple(Tensor(a) if isinstance(a, np.ndarray) else a for a in args[:-1])
-    given = _forward(cls, Context(cls.__name__), args)
-    return tuple(y.array for y in (given if isinstance(given, tuple) else (given,)))
+    given = _forward(cls, FunctionCtx(cls.__name__), args)
+    return tuple(y.array if isinstance(y, Tensor) else y for y in (given if isinstance(given, tuple) else (given,)))
 
 
-def _gradients(cls: type[Function], g: Parts, y: tuple, ctx: Context, count: int) -> list:
+def _gradients(cls: type[Function], g: Parts, y: tuple, ctx: FunctionCtx, args: tuple) -> list:
     recorded = graph.is_grad_enabled()
-    parts = g.whole(y, recorded) if ctx._materialize else [g.given.get(i) for i in range(len(y))]
-    grads = [Tensor(np.asarray(x)) if isinstance(x, (np.ndarray, np.generic)) else x for x in parts]
+    grads = [g.given.get(i) for i in range(len(y))]
+    if ctx._materialize:
+        grads = [np.zeros(o.shape, o.dtype) if x is None and o is not None else x for x, o in zip(grads, y)]
+    grads = [Tensor(np.asarray(x)) if isinstance(x, (np.ndarray, np.generic)) else x for x in grads]
     ctx._recorded = _with_history(ctx, y) if recorded else {}
     try:
-        given = cls.backward(ctx, *grads)
+        given = _backward_of(cls)(ctx, *grads)
     finally:
         ctx._recorded = {}  # they point at the node, which points at ctx
     given = list(given) if isinstance(given, (tuple, list)) else [given]
+    count = len(args)
     if len(given) < count or any(x is not None for x in given[count:]):
         raise RuntimeError(f"{cls.__name__}.backward returned {len(given)} gradients for {count} arguments of forward")
     for i, x in enumerate(given[:count]):
-        if x is not None and not isinstance(x, Tensor):
-            what = type(x).__name__
-            raise TypeError(f"{cls.__name__}.backward must return Tensors or None, gradient {i} is a {what}")
+        if x is not None:
+            _check_gradient(cls.__name__, i, x, args[i])
     if recorded:
         return given
     return [None if x is None else x.array.view() for x in given]  # a view: nobody may take it for its own
+
+
+def _backward_of(cls: type[Function]) -> Callable:
+    if cls.vjp is Function.vjp:
+        return cls.backward
+    if cls.backward is not Function.backward:
+        raise RuntimeError(f"{cls.__name__} has a backward and a vjp, which are two names for one thing: keep one")
+    return cls.vjp
+
+
+def _check_gradient(name: str, i: int, x: Any, arg: Any) -> None:
+    what = f"{name}.backward: gradient {i}"
+    if not isinstance(x, Tensor):
+        raise DtypeError(f"{what} must be a Tensor or None, not {describe(x)}")
+    if not isinstance(arg, (Spec, Tensor)):
+        raise RuntimeError(f"{what} must be None: argument {i} of forward was no Tensor but {describe(arg)}")
+    lead = x.ndim - len(arg.shape)
+    if lead < 0 or any(n not in (1, m) for n, m in zip(arg.shape, x.shape[lead:])):
+        raise ShapeError(f"{what} has shape {tuple(x.shape)}, its argument {tuple(arg.shape)}")
+
+
+class _Once(Function):
+    """A gradient that knows what it depends on, and cannot be differentiated by it."""
+
+    @staticmethod
+    def forward(ctx: FunctionCtx, name: str, gradient: Tensor, *grads: Any) -> Tensor:
+        ctx.of = name  # type: ignore[attr-defined]
+        return gradient.detach()
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        raise RuntimeError(f"{ctx.of}.backward is marked once_differentiable: there is no second derivative through it")
