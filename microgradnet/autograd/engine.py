@@ -56,7 +56,7 @@ def vjp(roots: list[Tensor], seeds: list[Any], targets: set | None, create_graph
             if node not in leading:
                 continue
         if args is None:
-            raise RuntimeError(_freed(node))
+            args, y = _restored(node)
         if graph.last_write > node.time:
             _check_unwritten(node)
         inputs, params, rules = node.inputs, node.params, op.rules
@@ -279,21 +279,32 @@ def _fitted(g: Any, value: Any, node: Node, i: int) -> Any:
 
 def _check_unwritten(node: Node) -> None:
     """No value that a rule will read may have been written in place since it was saved."""
+    saved = recomputed_at.get(node, node.time)
     outputs = node.output if type(node.output) is tuple else (node.output,)
     for i, value in [*((0, y) for y in outputs), *enumerate(node.args, 1)]:
-        if not (isinstance(value, np.ndarray) and node.op.reads(i, node.needs) and graph.version(value) > node.time):
+        if not (isinstance(value, np.ndarray) and node.op.reads(i, node.needs) and graph.version(value) > saved):
             continue
         x = node.inputs[i - 1] if i else None
         name = f"'{x.name}' " if isinstance(x, Tensor) and x.name else ""
         raise RuntimeError(
             f"{node.op.name}: its {f'argument {i - 1}' if i else 'output'} {name}{describe(value)} was needed for the "
-            f"gradient but has been modified in place: saved at version {node.time}, now at version "
+            f"gradient but has been modified in place: saved at version {saved}, now at version "
             f"{graph.version(value)}. Use an out-of-place operation there, or clone() the tensor before writing to it"
         )
 
 
-def _freed(node: Node) -> str:
-    return (
+# What a checkpoint has given up can be computed anew. By node: who does it, and when it was done.
+recomputers: weakref.WeakKeyDictionary[Node, Any] = weakref.WeakKeyDictionary()
+recomputed_at: weakref.WeakKeyDictionary[Node, int] = weakref.WeakKeyDictionary()
+
+
+def _restored(node: Node) -> tuple:
+    """(args, output) of a node that has given them up."""
+    while node.args is None and node in recomputers:
+        recomputers[node].restore()
+    if node.args is not None:
+        return node.args, node.output
+    raise RuntimeError(
         f"{node.computed.op.name}: backward through this part of the graph a second time, but its saved values were "
         "freed by the first; pass retain_graph=True to the first backward"
     )
