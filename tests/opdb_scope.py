@@ -22,6 +22,7 @@ OUT_OF_SCOPE = {
         grid_sampler_* rsub hash_tensor _scaled_* nonzero_static""",
     "kernels written in CUDA or Triton": "jiterator_* bmm.triton_optimized nn.functional.batch_norm.without_cudnn",
     "a prototype of PyTorch": "masked.*",
+    "a form that saves memory, with the values of the plain one but without its second derivatives": "nn.functional.linear_cross_entropy.chunked*",
     "signal processing": "signal.*",
     "functions of physics and statistics without a place in networks": """special.airy_ai special.bessel_* special.modified_bessel_* special.scaled_modified_bessel_*
         special.spherical_bessel_j0 special.chebyshev_* special.shifted_chebyshev_* special.hermite_* special.laguerre_* special.legendre_*

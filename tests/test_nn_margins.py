@@ -249,6 +249,22 @@ def test_modules_are_those_of_torch():
 
 
 @pytest.mark.torch
+def test_linear_cross_entropy_is_that_of_torch():
+    twins = pytest.importorskip("twins")
+    x, labels, many = twins.normal(5, 3), np.array([0, 2, 1, 1, 0]), np.random.default_rng(0).integers(0, 4, (5, 2))
+    twins.check_module(lambda nn: nn.LinearCrossEntropyLoss(3, 4, bias=True, ignore_index=2, label_smoothing=0.1), x, labels)
+    twins.check_module(lambda nn: nn.LinearCrossEntropyLoss(3, 4, out_features=(2,), reduction="none"), x, many)
+
+
+def test_linear_cross_entropy_is_cross_entropy_of_a_linear_layer():
+    loss = nn.LinearCrossEntropyLoss(3, 4, bias=True).double()
+    x = normal(2, 3)
+    close(loss(x, LABELS), F.cross_entropy(loss.linear(x), LABELS).item())
+    with pytest.raises(ValueError, match="label_smoothing"):
+        nn.LinearCrossEntropyLoss(3, 4, label_smoothing=2)
+
+
+@pytest.mark.torch
 def test_errors_are_of_the_kinds_of_torch():
     twins = pytest.importorskip("twins")
     x, labels = twins.normal(2, 3), np.array([0, 2])

@@ -73,6 +73,15 @@ def test_p67_normalisation_divides_by_the_biased_variance():
         close(y.var(0, correction=0), np.ones(3))
 
 
+def test_what_is_kept_for_the_gradient_is_not_the_result():
+    x = normal(4, 3, requires_grad=True)
+    y = F.layer_norm(x, (3,))
+    F.relu_(y).sum().backward()
+    other = x.detach().requires_grad_()
+    F.layer_norm(other, (3,)).relu().sum().backward()
+    close(x.grad, other.grad)
+
+
 def test_running_statistics_follow_the_batches():
     bn = nn.BatchNorm1d(3, momentum=0.25).double()
     a, b = normal(5, 3), normal(4, 3, 2, seed=1)

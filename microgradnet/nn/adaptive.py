@@ -1,7 +1,8 @@
-"""Adaptive softmax: the loss of very many classes, of which a few are frequent."""
+"""Losses with layers of their own, for very many classes: adaptive softmax, and cross-entropy of a linear layer."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -12,6 +13,8 @@ from ..ops.creation import zeros
 from ..tensor import Tensor, describe
 from .containers import ModuleList, Sequential
 from .layers import Linear
+from .losses.classes import linear_cross_entropy
+from .losses.common import WeightedLoss
 from .module import Module
 
 
@@ -101,3 +104,29 @@ class AdaptiveLogSoftmaxWithLoss(Module):
     def predict(self, input: Tensor) -> Tensor:
         """(N, in_features) to the most probable label of each, (N,)."""
         return ops.argmax(self.log_prob(input), dim=1)
+
+
+class LinearCrossEntropyLoss(WeightedLoss):
+    """`CrossEntropyLoss` of a linear layer's logits, num_classes for each of `out_features`; the layer is `linear`."""
+
+    def __init__(self, in_features: int, num_classes: int, *, out_features: tuple[int, ...] = (), bias: bool = False,
+                 device: Any = None, dtype: Any = None, reduction: str = "mean", weight: Tensor | None = None,
+                 ignore_index: int | None = None, label_smoothing: float = 0.0, options: Any = None) -> None:
+        if not 0 <= label_smoothing <= 1:
+            raise ValueError(f"label_smoothing must be between 0 and 1, got {label_smoothing}")
+        super().__init__(weight, reduction=reduction)
+        self.in_features, self.num_classes, self.out_features = in_features, num_classes, tuple(out_features)
+        self.ignore_index, self.label_smoothing, self.options = ignore_index, label_smoothing, options
+        self.linear = Linear(in_features, num_classes * math.prod(out_features), bias, device, dtype)
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        """(N, in_features), and labels (N, *out_features)"""
+        weight = self.linear.weight.reshape(self.num_classes, *self.out_features, -1)
+        return linear_cross_entropy(input, weight, target, linear_bias=self.linear.bias, weight=self.weight,
+                                    reduction=self.reduction, ignore_index=self.ignore_index,
+                                    label_smoothing=self.label_smoothing)
+
+    def extra_repr(self) -> str:
+        return (f"in_features={self.in_features}, num_classes={self.num_classes}, out_features={self.out_features}, "
+                f"bias={self.linear.bias is not None}, reduction={self.reduction}, ignore_index={self.ignore_index}, "
+                f"label_smoothing={self.label_smoothing}, options={self.options}")

@@ -97,6 +97,8 @@ def _normalized_channels(name: str, input: Tensor, running_mean: Tensor | None, 
                          weight: Tensor | None, bias: Tensor | None, from_input: bool, momentum: float, eps: float,
                          dims: tuple[int, ...]) -> Tensor:
     if input.ndim < 2:
+        if not input.numel():
+            return ops.clone(input)  # as in PyTorch
         raise IndexError(f"{name}(): input {describe(input)} must have shape (N, C, …)")
     running = {"running_mean": running_mean, "running_var": running_var}
     channels = input.shape[1]

@@ -19,17 +19,16 @@ def _standardized(x, weight, bias, /, dims, eps):
         if parameter is not None and parameter.dtype != x.dtype:
             raise TypeError(f"the input and its weight and bias must have one dtype, got {x.dtype} and "
                             f"{parameter.dtype}; convert one with .to()")
-    y, _ = _standard(x, dims, eps)
-    if weight is not None:
-        y *= weight
+    scores, scale = _standard(x, dims, eps)
+    y = scores.copy() if weight is None else scores * weight  # what is kept must not change with the result
     if bias is not None:
         y += bias
-    return y
+    return y, (scores, scale)
 
 
-def _standardize_rule(needs, g, _y, x, weight, _bias, dims, eps):
+def _standardize_rule(needs, g, _y, x, weight, _bias, dims, eps, kept=None):
     to_x = to_weight = None
-    scores, scale = _standard(x, dims, eps)
+    scores, scale = _standard(x, dims, eps) if kept is None else kept
     if 0 in needs:
         # A score depends on all of x, by the mean and by the scale: what g has in common with either flows nowhere.
         h = g if weight is None else g * weight
@@ -39,6 +38,6 @@ def _standardize_rule(needs, g, _y, x, weight, _bias, dims, eps):
     return [to_x, to_weight, g if 2 in needs else None]
 
 
-_standardize = Op("standardize", _standardized, joint=_standardize_rule,
+_standardize = Op("standardize", _standardized, joint=_standardize_rule, keeps=True,
                   doc="(x - mean) / √(variance + eps) · weight + bias, mean and (biased) variance over `dims`; weight "
                       "and bias broadcast, or are None.")

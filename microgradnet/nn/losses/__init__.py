@@ -4,7 +4,7 @@
 Reading order: distances, probabilities, classes, margins, sequences; common has what they share.
 """
 
-from .classes import CrossEntropyLoss, NLLLoss, NLLLoss2d, cross_entropy, nll_loss
+from .classes import CrossEntropyLoss, NLLLoss, NLLLoss2d, cross_entropy, linear_cross_entropy, nll_loss
 from .distances import (
     HuberLoss, L1Loss, MSELoss, QuadraticLoss, SmoothL1Loss, huber_loss, l1_loss, mse_loss, quadratic_loss,
     smooth_l1_loss,

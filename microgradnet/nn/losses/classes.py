@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import numpy as np
 
@@ -48,6 +49,20 @@ def cross_entropy(input: Tensor, target: Tensor, weight: Tensor | None = None, s
         target = target * _per_class(weight, input)
     losses = -ops.sum(target * log_p, dim=dim)
     return reduced(losses, reduction)
+
+
+def linear_cross_entropy(input: Tensor, linear_weight: Tensor, target: Tensor, *, linear_bias: Tensor | None = None,
+                         weight: Tensor | None = None, reduction: str = "mean", ignore_index: int | None = None,
+                         label_smoothing: float = 0.0, options: Any = None) -> Tensor:
+    """`cross_entropy` of a linear layer's logits: input (N, in) or (in,), linear_weight (C, in) or (C, d1, …, in).
+
+    options: how PyTorch saves memory; accepted, without effect.
+    """
+    logits = ops.linear(input, linear_weight.reshape(-1, linear_weight.shape[-1]),
+                        None if linear_bias is None else linear_bias.reshape(-1))
+    return cross_entropy(logits.reshape(*input.shape[:-1], *linear_weight.shape[:-1]), target, weight,
+                         ignore_index=-100 if ignore_index is None else ignore_index, reduction=reduction,
+                         label_smoothing=label_smoothing)
 
 
 def nll_loss(input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: bool | None = None,

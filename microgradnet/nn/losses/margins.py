@@ -9,7 +9,7 @@ import numpy as np
 from ... import ops
 from ...graph import ShapeError
 from ...tensor import Tensor, describe
-from ..distance import pairwise_distance
+from ..distance import PairwiseDistance, pairwise_distance
 from ..module import Module
 from .common import Loss, WeightedLoss, check_same_shape, legacy_reduction, reduced
 
@@ -95,10 +95,10 @@ def multilabel_margin_loss(input: Tensor, target: Tensor, size_average: bool | N
 
 
 def _rows(name: str, input: Tensor) -> Tensor:
-    """(N, C), of which (C,) is one example."""
-    if input.ndim not in (1, 2) or input.shape[-1] == 0:
+    """(N, C), of which (C,) is one example, and () one of a single class."""
+    if input.ndim > 2 or input.ndim and input.shape[-1] == 0:
         raise ShapeError(f"{name}(): input {describe(input)} must have shape (N, C) or (C,)")
-    return input if input.ndim == 2 else input.unsqueeze(0)
+    return input if input.ndim == 2 else input.reshape(1, -1)
 
 
 def _check_labels(name: str, target: Tensor, low: int, classes: int) -> None:
@@ -270,7 +270,7 @@ class TripletMarginWithDistanceLoss(Module):
                  swap: bool = False, reduction: str = "mean") -> None:
         super().__init__()
         _check_margin("TripletMarginWithDistanceLoss", margin)
-        self.distance_function = distance_function or pairwise_distance
+        self.distance_function = distance_function or PairwiseDistance()
         self.margin, self.swap, self.reduction = margin, swap, reduction
 
     def forward(self, anchor: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
