@@ -67,9 +67,13 @@ class Translation:
             return {key: self(value) for key, value in x.items() if not ordinary(value)}
         if isinstance(x, slice):
             return slice(self(x.start), self(x.stop), self(x.step))
+        if isinstance(x, torch.nn.TransformerEncoderLayer):
+            a = x.self_attn
+            return mg.nn.TransformerEncoderLayer(a.embed_dim, a.num_heads, x.linear1.out_features, x.dropout.p, self(x.activation), x.norm1.eps,
+                                                 a.batch_first, x.norm_first, x.linear1.bias is not None)  # fmt: skip
         if isinstance(x, torch.nn.Module):
             return getattr(mg.nn, type(x).__name__)()
-        if isinstance(x, types.FunctionType) and x.__module__ == "torch.nn.functional":
+        if isinstance(x, (types.FunctionType, types.BuiltinFunctionType)) and hasattr(torch.nn.functional, x.__name__):
             return getattr(mg.nn.functional, x.__name__)
         return x
 
@@ -220,12 +224,13 @@ def judge(ours: Callable, theirs: Callable, translation: Translation, args: tupl
         second0 = gradients(torch, again0, [*their_x, *their_g], seeds)
     except (RuntimeError, NotImplementedError):
         return  # PyTorch has no second derivative here
-    again = [g for g, g0 in zip(first, first0) if g0.requires_grad]
-    for g in again:
-        if not g.requires_grad:
-            raise Disagreement("wrong second gradient", "the gradient does not require grad")
-    our_seeds = [mg.tensor(g.tolist(), dtype=dtype(g.dtype)).reshape(tuple(g.shape)) for g in seeds]
-    ours_second = run(gradients, mg, again, [*our_x, *our_g], our_seeds)
+    pairs = [(g, mg.tensor(seed.tolist(), dtype=dtype(seed.dtype)).reshape(tuple(seed.shape)))
+             for g, seed in zip((g for g, g0 in zip(first, first0) if g0.requires_grad), seeds) if g.requires_grad]  # fmt: skip
+    if pairs:
+        again, our_seeds = zip(*pairs)
+        ours_second = run(gradients, mg, again, [*our_x, *our_g], our_seeds)
+    else:  # the first are constants to us
+        ours_second = [mg.zeros_like(x) for x in (*our_x, *our_g)]
     for k, (a, b) in enumerate(zip(ours_second, second0)):
         what = f"input {k}" if k < len(our_x) else f"cotangent {k - len(our_x)}"
         same(a, b, "wrong second gradient", f"second gradient of {what}", **how)

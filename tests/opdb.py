@@ -134,7 +134,7 @@ def verdict(name: str, most: int = SAMPLES, function: Callable | None = None, ve
     for k, sample in enumerate(samples(name, most)):
         try:
             judge(function, op.op, Translation(), (sample.input, *sample.args), sample.kwargs, second=op.supports_gradgrad,
-                  values=op.name not in RANDOM, process=sample.output_process_fn_grad, tolerance=TOLERANCES.get(name))  # fmt: skip
+                  values=not draws(op.name, sample), process=sample.output_process_fn_grad, tolerance=TOLERANCES.get(name))  # fmt: skip
             judged += 1
         except OutOfScope:
             continue
@@ -143,6 +143,13 @@ def verdict(name: str, most: int = SAMPLES, function: Callable | None = None, ve
                 traceback.print_exception(found.__cause__ or found)
             return Verdict(found.verdict.kind, f"{found.verdict.message} -- sample {k}: {describe(sample)}")
     return Verdict("agrees", f"{judged} samples") if judged else Verdict("error", "no sample could be translated")
+
+
+def draws(name: str, sample: Any) -> bool:
+    """Whether the result is random."""
+    if name in RANDOM:
+        return sample.kwargs.get("training", True) and sample.kwargs.get("p", 0.5) not in (0.0, 1.0)
+    return sample.kwargs.get("dropout_p", 0.0) > 0 or (name == "nn.functional.multi_head_attention_forward" and sample.kwargs["training"])
 
 
 def describe(sample: Any) -> str:
