@@ -370,6 +370,29 @@ def exponential_(tensor: Tensor, lambd: float = 1.0, *, generator: Generator | N
     return _fill("exponential_", tensor, numpy_generator(generator).standard_exponential(tensor.shape, drawn) / lambd)
 
 
+def geometric_(tensor: Tensor, p: float, *, generator: Generator | None = None) -> Tensor:
+    """Fill with how many trials it takes until the first success, each of probability `p`."""
+    if not 0 < p < 1:
+        raise RuntimeError(f"geometric_(): the probability must lie between 0 and 1, got p={p}")
+    return _fill("geometric_", tensor, numpy_generator(generator).geometric(p, tensor.shape))
+
+
+def cauchy_(tensor: Tensor, median: float = 0.0, sigma: float = 1.0, *, generator: Generator | None = None) -> Tensor:
+    """Fill with numbers of the Cauchy distribution around `median`, of half-width `sigma`."""
+    _floating("cauchy_", tensor.dtype)
+    if not sigma > 0:
+        raise RuntimeError(f"cauchy_(): the width must be positive, got sigma={sigma}")
+    return _fill("cauchy_", tensor, median + sigma * numpy_generator(generator).standard_cauchy(tensor.shape))
+
+
+def log_normal_(tensor: Tensor, mean: float = 1.0, std: float = 2.0, *, generator: Generator | None = None) -> Tensor:
+    """Fill with exponentials of normal numbers of this mean and standard deviation."""
+    _floating("log_normal_", tensor.dtype)
+    if not std > 0:
+        raise RuntimeError(f"log_normal_(): the standard deviation must be positive, got std={std}")
+    return _fill("log_normal_", tensor, numpy_generator(generator).lognormal(mean, std, tensor.shape))
+
+
 def bernoulli_(tensor: Tensor, p: Any = 0.5, *, generator: Generator | None = None) -> Tensor:
     """Fill with 1 with probability `p`, a number or a Tensor that broadcasts, and 0 else."""
     p = p.array if isinstance(p, Tensor) else p

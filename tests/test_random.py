@@ -377,6 +377,10 @@ def test_fillings_are_distributed_as_they_say(dtype):
     assert_moments(x.array, 1, 4 / math.sqrt(12))
     assert_moments(random.normal_(x, 2, 0.5, generator=g).array, 2, 0.5)
     assert_moments(random.exponential_(x, 4.0, generator=g).array, 0.25, 0.25)
+    assert_moments(random.geometric_(x, 0.4, generator=g).array, 2.5, math.sqrt(0.6) / 0.4)
+    assert_moments(random.log_normal_(x, 0.5, 0.3, generator=g).log().array, 0.5, 0.3)
+    quartiles = np.quantile(random.cauchy_(x, 2, 0.5, generator=g).array.astype(float), [0.25, 0.5, 0.75])
+    assert np.allclose(quartiles, [1.5, 2, 2.5], atol=0.05)
     assert_moments(random.bernoulli_(x, 0.3, generator=g).array, 0.3, math.sqrt(0.21))
     assert_moments(random.random_(x, 10, generator=g).array, 4.5, math.sqrt(99 / 12))
     assert x.dtype == dtype
@@ -411,7 +415,7 @@ def test_random_in_all_its_forms():
 
 @pytest.mark.parametrize("shape", [(), (0,), (2, 3)])
 def test_fillings_of_every_shape(shape):
-    for name in ("uniform_", "normal_", "exponential_", "bernoulli_", "random_"):
+    for name in ("uniform_", "normal_", "exponential_", "cauchy_", "log_normal_", "bernoulli_", "random_"):
         x = mg.empty(shape)
         assert getattr(random, name)(x) is x
         assert x.shape == shape
@@ -429,6 +433,11 @@ def test_fillings_of_a_view_write_into_its_base():
         (lambda x: random.uniform_(x, 2, 1), "uniform_.*a=2, b=1"),
         (lambda x: random.normal_(x, 0, -1), "normal_.*must not be negative"),
         (lambda x: random.exponential_(x, 0), "exponential_.*lambd=0"),
+        (lambda x: random.geometric_(x, 1), "geometric_.*p=1"),
+        (lambda x: random.cauchy_(x, 0, 0), "cauchy_.*sigma=0"),
+        (lambda x: random.log_normal_(x, 0, -1), "log_normal_.*std=-1"),
+        (lambda x: random.cauchy_(x.long()), "cauchy_.*int64"),
+        (lambda x: random.log_normal_(x.long()), "log_normal_.*int64"),
         (lambda x: random.bernoulli_(x, 2), "bernoulli_.*got 2"),
         (lambda x: random.random_(x, 3, 3), "random_.*no whole number"),
         (lambda x: random.uniform_(x.long()), "uniform_.*int64"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -112,10 +112,20 @@ def _log_softmax(x, /, dim):
     return y
 
 
-softmax = Op("softmax", _softmax, lambda g, y, _x, dim: (g - _total(g * y, dim)) * y, promotes="float",
-             doc="eˣ over its sum along `dim`, without overflow.")
-log_softmax = Op("log_softmax", _log_softmax, lambda g, y, _x, dim: g - _power_of_e(y) * _total(g, dim),
-                 promotes="float", doc="The logarithm of `softmax`, accurate where that underflows.")
+softmax_op = Op("softmax", _softmax, lambda g, y, _x, dim: (g - _total(g * y, dim)) * y, promotes="float",
+                doc="eˣ over its sum along `dim`, without overflow.")
+log_softmax_op = Op("log_softmax", _log_softmax, lambda g, y, _x, dim: g - _power_of_e(y) * _total(g, dim),
+                    promotes="float", doc="The logarithm of `softmax`, accurate where that underflows.")
+
+
+def softmax(input: Any, dim: int, dtype: Any = None) -> Any:
+    """eˣ over its sum along `dim`, without overflow; computed in `dtype` where one is given."""
+    return softmax_op(input if dtype is None else input.to(dtype), dim=dim)
+
+
+def log_softmax(input: Any, dim: int, dtype: Any = None) -> Any:
+    """The logarithm of `softmax`, accurate where that underflows."""
+    return log_softmax_op(input if dtype is None else input.to(dtype), dim=dim)
 
 
 def _total(g, dim):

@@ -81,6 +81,9 @@ def _power_rule_exponent(g, y, a, b):
 pow = Op("pow", _power, _power_rule_base, _power_rule_exponent, numpy=np.power, promotes=True, doc="a to the power b")
 floor_divide = Op("floor_divide", lambda a, b, /: _floor_divided(a, b), numpy=np.floor_divide, promotes=True,
                   doc="a / b, rounded down")
+_floor_quotient = Op("floor_quotient", lambda a, b, /: _floor_divided(a, b), lambda g, _y, _a, _b: _zero(g, None, None),
+                     lambda g, _y, _a, _b: _zero(g, None, None), promotes=True,
+                     doc="floor_divide with the derivative of a step, as div() has it.")
 remainder = Op("remainder", lambda a, b, /: _remainder(a, b), lambda g, _y, _a, _b: g,
                lambda g, _y, a, b: -g * floor_divide(a, b), numpy=np.remainder, promotes=True,
                doc="a - b ⌊a / b⌋, with the sign of b")
@@ -111,7 +114,7 @@ def sub(input: Any, other: Any, *, alpha: float = 1, out: Tensor | None = None) 
 def div(input: Any, other: Any, *, rounding_mode: str | None = None, out: Tensor | None = None) -> Any:
     """input / other; rounding_mode 'floor' rounds down, 'trunc' towards zero."""
     if rounding_mode == "floor":
-        return floor_divide(input, other)
+        return _floor_quotient(input, other)
     if rounding_mode not in (None, "trunc"):
         raise RuntimeError(f"div(): rounding_mode must be None, 'floor' or 'trunc', got {rounding_mode!r}")
     if rounding_mode == "trunc":

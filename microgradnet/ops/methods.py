@@ -228,5 +228,6 @@ for _name, _attribute in dict(
     setattr(Tensor, _name, _attribute)
 for _name in ("new_tensor", "new_zeros", "new_ones", "new_full", "new_empty", "new_empty_strided"):
     setattr(Tensor, _name, getattr(creation, _name))
-for _name in ("uniform_", "normal_", "exponential_", "bernoulli_", "random_", "bernoulli", "multinomial"):
+for _name in ("uniform_", "normal_", "exponential_", "geometric_", "cauchy_", "log_normal_", "bernoulli_", "random_",
+              "bernoulli", "multinomial"):
     setattr(Tensor, _name, getattr(random, _name))
