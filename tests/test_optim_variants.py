@@ -254,3 +254,11 @@ def test_averaged_model():
     assert model.weight.item() == 6
     with pytest.raises(AssertionError, match="not both"):
         swa_utils.AveragedModel(model, avg_fn=swa_utils.get_swa_avg_fn(), multi_avg_fn=swa_utils.get_swa_multi_avg_fn())
+
+
+def test_the_statistics_of_batch_norm_are_computed_anew():
+    model = nn.Sequential(nn.BatchNorm1d(2), nn.Dropout()).eval()
+    batches = [mg.tensor([[0.0, 1.0], [2.0, 5.0]]), mg.tensor([[4.0, 1.0], [6.0, 1.0]])]
+    swa_utils.update_bn([(batch, 0) for batch in batches], model)
+    assert model[0].running_mean.tolist() == [3, 2] and model[0].running_var.tolist() == [2, 4]
+    assert model[0].momentum == 0.1 and not model.training

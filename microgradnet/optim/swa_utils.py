@@ -16,6 +16,7 @@ import numpy as np
 
 from ..graph import no_grad
 from ..nn.module import Module
+from ..nn.normalization import _BatchNorm
 from ..tensor import Tensor
 from .lr_scheduler.base import LRScheduler, checked, per_group
 from .optimizer import Optimizer
@@ -108,7 +109,7 @@ class AveragedModel(Module):
 def update_bn(loader: Iterable[Any], model: Module, device: Any = None) -> None:
     """Compute the running statistics of all BatchNorm layers anew, over the batches of a loader: a tensor each, or a
     list or tuple that starts with it. An average of weights has other statistics than the weights averaged."""
-    layers: list[Any] = [m for m in model.modules() if hasattr(m, "reset_running_stats")]
+    layers = [m for m in model.modules() if isinstance(m, _BatchNorm)]
     momenta = [layer.momentum for layer in layers]
     if not layers:
         return
