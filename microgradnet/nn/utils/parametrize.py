@@ -60,7 +60,8 @@ class ParametrizationList(ModuleList):
         return value
 
     def _originals(self) -> list[Tensor]:
-        return [self.original] if self.is_tensor else [getattr(self, f"original{i}") for i in range(self.ntensors)]
+        names = ["original"] if self.is_tensor else [f"original{i}" for i in range(self.ntensors)]
+        return [getattr(self, name) for name in names]
 
     def right_inverse(self, value: Tensor) -> None:
         """Set what the attribute is computed from so that it becomes `value`."""
@@ -79,6 +80,10 @@ class ParametrizationList(ModuleList):
         for module in rest:
             x = module(x)
         return x
+
+
+def _of(module: Module) -> Any:
+    return module.__dict__.get("parametrizations")
 
 
 def _register(module: Module, name: str, tensor: Tensor) -> None:
@@ -106,7 +111,7 @@ def register_parametrization(module: Module, tensor_name: str, parametrization: 
     """
     parametrization.train(module.training)
     if is_parametrized(module, tensor_name):
-        known = module.parametrizations[tensor_name]
+        known = _of(module)[tensor_name]
         if not unsafe:
             present = getattr(module, tensor_name)
             _check_kept(parametrization(present), present.shape, present.dtype)
@@ -118,15 +123,15 @@ def register_parametrization(module: Module, tensor_name: str, parametrization: 
     parametrizations = ParametrizationList([parametrization], getattr(module, tensor_name), unsafe)
     delattr(module, tensor_name)
     if not is_parametrized(module):
-        module.parametrizations = ModuleDict()
-    module.parametrizations[tensor_name] = parametrizations
+        module.add_module("parametrizations", ModuleDict())
+    _of(module)[tensor_name] = parametrizations
     _set_class(module)
     return module
 
 
 def is_parametrized(module: Module, tensor_name: str | None = None) -> bool:
     """Whether a module has a parametrized attribute, or this one."""
-    parametrizations = module.__dict__.get("parametrizations")
+    parametrizations = _of(module)
     if not isinstance(parametrizations, ModuleDict):
         return False
     return len(parametrizations) > 0 if tensor_name is None else tensor_name in parametrizations
@@ -136,7 +141,7 @@ def remove_parametrizations(module: Module, tensor_name: str, leave_parametrized
     """Make the attribute a parameter or buffer again, with the parametrized value or the original."""
     if not is_parametrized(module, tensor_name):
         raise ValueError(f"{module._get_name()} has no parametrization on '{tensor_name}'")
-    known = module.parametrizations[tensor_name]
+    known = _of(module)[tensor_name]
     originals = known._originals()
     value = originals[0]
     if leave_parametrized:
@@ -149,9 +154,9 @@ def remove_parametrizations(module: Module, tensor_name: str, leave_parametrized
     elif not known.is_tensor:
         raise ValueError(f"'{tensor_name}' is computed from several tensors: none of them could take its place; use "
                          "leave_parametrized=True")
-    del module.parametrizations[tensor_name]
-    if not len(module.parametrizations):
-        del module.parametrizations
+    del _of(module)[tensor_name]
+    if not len(_of(module)):
+        delattr(module, "parametrizations")
     _set_class(module)
     _register(module, tensor_name, value)
     return module
@@ -168,20 +173,20 @@ def _set_class(module: Module) -> None:
     if not is_parametrized(module):
         module.__class__ = base
         return
-    properties = {name: _property(name) for name in module.parametrizations}
+    properties = {name: _property(name) for name in _of(module)}
     module.__class__ = type(f"Parametrized{base.__name__}", (base,), {"_unparametrized": base, **properties})
 
 
 def _property(name: str) -> property:
     def get(module: Any) -> Tensor:
         if _cache is None:
-            return module.parametrizations[name]()
+            return _of(module)[name]()
         key = id(module), name
         if key not in _cache:
-            _cache[key] = module.parametrizations[name]()
+            _cache[key] = _of(module)[name]()
         return _cache[key]
 
     def set_(module: Any, value: Tensor) -> None:
-        module.parametrizations[name].right_inverse(value)
+        _of(module)[name].right_inverse(value)
 
     return property(get, set_)
