@@ -212,6 +212,7 @@ def is_inference_mode_enabled() -> bool:
 
 _written: dict[int, int] = {}  # id of the array that owns the memory -> when it was last written
 last_write = 0  # the latest of them: a backward pass over younger nodes has nothing to check
+on_write: Callable | None = None  # called with the arrays and the time of each write, in debug mode
 
 
 def owner(array: np.ndarray) -> Any:
@@ -235,6 +236,8 @@ def stamp(*arrays: np.ndarray) -> None:
         if key not in _written:
             weakref.finalize(memory, _written.pop, key, None).atexit = False
         _written[key] = now
+    if on_write is not None:
+        on_write(arrays, now)
 
 
 def version(array: np.ndarray) -> int:

@@ -13,6 +13,7 @@ from .. import graph
 from ..graph import Node, Parts, ShapeError, enable_grad, walk
 from ..ops.shape import sum_to
 from ..tensor import Tensor, describe
+from . import sources
 
 _new = object.__new__
 
@@ -290,6 +291,7 @@ def _check_unwritten(node: Node) -> None:
             f"{node.op.name}: its {f'argument {i - 1}' if i else 'output'} {name}{describe(value)} was needed for the "
             f"gradient but has been modified in place: saved at version {saved}, now at version "
             f"{graph.version(value)}. Use an out-of-place operation there, or clone() the tensor before writing to it"
+            + sources.both_lines(sources.recorded_in.get(node), value)
         )
 
 

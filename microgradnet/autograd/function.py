@@ -11,6 +11,7 @@ import numpy as np
 from .. import graph
 from ..graph import DtypeError, Node, Op, Parts, ShapeError, Spec, no_grad
 from ..tensor import Tensor, describe
+from . import sources
 
 
 class FunctionCtx:
@@ -27,6 +28,7 @@ class FunctionCtx:
         self._constant: tuple = ()
         self._dirty: tuple = ()
         self._materialize = True
+        self._saved_in: Any = None  # the line, in debug mode
 
     def save_for_backward(self, *tensors: Tensor | None) -> None:
         """Keep tensors, arguments or results, for backward; writing into one in between is an error there."""
@@ -38,6 +40,7 @@ class FunctionCtx:
                 )
         self._saved = tensors
         self._versions = tuple(None if t is None else t._version for t in tensors)
+        self._saved_in = sources.here() if sources.keeps_lines else None
 
     @property
     def saved_tensors(self) -> tuple:
@@ -47,6 +50,7 @@ class FunctionCtx:
                 raise RuntimeError(
                     f"{self._name}: saved tensor {i} {describe(t)} has been modified in place: saved at version "
                     f"{version}, now at version {t._version}. Use an out-of-place operation there, or clone() it before"
+                    + sources.both_lines(self._saved_in, t.array)
                 )
         return tuple(self._recorded.get(i, t) for i, t in enumerate(self._saved))
 

@@ -11,10 +11,11 @@ from ..tensor import Tensor
 
 
 class NonFinite(NamedTuple):
-    """A tensor that is not finite: what it is, in words, and its value."""
+    """A tensor that is not finite: what it is, in words, its value, and the operation that made or first used it."""
 
     what: str
     value: np.ndarray
+    node: Node | None = None
 
     def __str__(self) -> str:
         counts = {"nan": np.isnan(self.value).sum(), "infinite": np.isinf(self.value).sum()}
@@ -33,11 +34,11 @@ def first_nonfinite(output: Tensor) -> NonFinite | None:
             args = _arguments(node, values)
             for source, value in zip(node.inputs, args):
                 if isinstance(source, Tensor) and not _finite(value):
-                    return NonFinite(_leaf(source, node), np.asarray(value))
+                    return NonFinite(_leaf(source, node), np.asarray(value), node)
             y = values[node] = _output(node, args)
             for part in y if isinstance(y, tuple) else (y,):
                 if not _finite(part):
-                    return NonFinite(f"the result of {_operation(node)}", np.asarray(part))
+                    return NonFinite(f"the result of {_operation(node)}", np.asarray(part), node)
     return None if _finite(output.array) else NonFinite("the tensor itself", output.array)
 
 
