@@ -1,10 +1,10 @@
-"""The error function and its relatives, on NumPy alone.
+"""The error function, the normal distribution and their relatives, on NumPy alone.
 
 Published rational approximations, each good to the precision of a double:
 
-- `erf`, `erfc`: W. J. Cody, "Rational Chebyshev approximations for the error function",
+- `erf`, `erfc`, `erfcx`: W. J. Cody, "Rational Chebyshev approximations for the error function",
   Mathematics of Computation 23 (1969), 631-637.
-- `erfinv`: M. J. Wichura, "Algorithm AS 241: The percentage points of the normal distribution",
+- `erfinv`, `ndtri`: M. J. Wichura, "Algorithm AS 241: The percentage points of the normal distribution",
   Applied Statistics 37 (1988), 477-484.
 
 Every function here keeps the shape and the floating dtype of its argument (other real dtypes become float64) and
@@ -102,10 +102,10 @@ def _rational(x: np.ndarray, fraction: tuple[tuple[float, ...], tuple[float, ...
     return _polynomial(x, numerator) / _polynomial(x, denominator)
 
 
-def _exp_minus_square(x: np.ndarray) -> np.ndarray:
-    """exp(-x²) without the rounding error of x², which exp would magnify: x splits into sixteenths and a rest."""
+def _exp_square(x: np.ndarray, sign: int) -> np.ndarray:
+    """exp(±x²) without the rounding error of x², which exp would magnify: x splits into sixteenths and a rest."""
     sixteenths = np.trunc(x * 16) / 16
-    return np.exp(-sixteenths * sixteenths) * np.exp(-(x - sixteenths) * (x + sixteenths))
+    return np.exp(sign * sixteenths * sixteenths) * np.exp(sign * (x - sixteenths) * (x + sixteenths))
 
 
 @_elementwise(derivative=lambda x: 2 * _INVERSE_SQRT_PI * np.exp(-x * x))
@@ -119,15 +119,32 @@ def erf(x: np.ndarray) -> np.ndarray:
     return np.copysign(np.where(y <= 0.46875, small, middle), x)
 
 
+def _scaled_tail(y: np.ndarray) -> np.ndarray:
+    """erfc(y) exp(y²) for y > 0.46875."""
+    t = 1 / np.maximum(y, 4)
+    large = t * (_INVERSE_SQRT_PI - t * t * _rational(t * t, _ERFC_LARGE))
+    return np.where(y <= 4, _rational(np.minimum(y, 4), _ERFC_MIDDLE), large)
+
+
 @_elementwise(derivative=lambda x: -2 * _INVERSE_SQRT_PI * np.exp(-x * x))
 def erfc(x: np.ndarray) -> np.ndarray:
     """1 - erf(x), accurate where that difference cancels."""
     y = np.minimum(np.abs(x), 28)  # erfc(28) is 0 in float64
     small = 1 - x * _rational(y * y, _ERF_SMALL)
-    t = 1 / np.maximum(y, 4)
-    scaled = t * (_INVERSE_SQRT_PI - t * t * _rational(t * t, _ERFC_LARGE))
-    tail = _exp_minus_square(y) * np.where(y <= 4, _rational(y, _ERFC_MIDDLE), scaled)
+    tail = _exp_square(y, -1) * _scaled_tail(y)
     return np.where(y <= 0.46875, small, np.where(x < 0, 2 - tail, tail))
+
+
+@_elementwise(derivative=lambda x: 2 * x * erfcx(x) - 2 * _INVERSE_SQRT_PI)
+def erfcx(x: np.ndarray) -> np.ndarray:
+    """exp(x²) erfc(x): the tail of the normal distribution without its underflow."""
+    y = np.abs(x)
+    middle = np.minimum(y, 0.46875)
+    small = np.exp(middle * middle) * (1 - np.copysign(middle, x) * _rational(middle * middle, _ERF_SMALL))
+    tail = _scaled_tail(y)
+    with np.errstate(over="ignore"):
+        mirrored = 2 * _exp_square(np.minimum(np.where(x < 0, y, 0), 28), 1) - tail
+    return np.where(y <= 0.46875, small, np.where(x < 0, mirrored, tail))
 
 
 @_elementwise(derivative=lambda y: 0.5 / _INVERSE_SQRT_PI * np.exp(np.square(erfinv(y))))
@@ -139,8 +156,34 @@ def erfinv(y: np.ndarray) -> np.ndarray:
     t = q[centre]
     result[centre] = t * _rational(0.180625 - t * t, _QUANTILE_CENTRE)
     tail = ~centre & (np.abs(q) < 0.5)
-    r = np.sqrt(-np.log(0.5 - np.abs(q[tail])))
-    quantile = np.where(r <= 5, _rational(r - 1.6, _QUANTILE_TAIL), _rational(r - 5, _QUANTILE_FAR_TAIL))
-    result[tail] = np.copysign(quantile, q[tail])
+    result[tail] = np.copysign(_quantile_tail(0.5 - np.abs(q[tail])), q[tail])
     result[np.abs(y) == 1] = np.inf
     return np.copysign(result, y) * _INVERSE_SQRT_2
+
+
+@_elementwise(derivative=lambda p: np.sqrt(2 * np.pi) * np.exp(np.square(ndtri(p)) / 2))
+def ndtri(p: np.ndarray) -> np.ndarray:
+    """The quantile function of the standard normal distribution: Φ⁻¹(p), ±inf at 1 and 0 and nan outside."""
+    q = p - 0.5
+    result = np.full_like(p, np.nan)
+    centre = np.abs(q) <= 0.425
+    t = q[centre]
+    result[centre] = t * _rational(0.180625 - t * t, _QUANTILE_CENTRE)
+    tail = ~centre & (p > 0) & (p < 1)
+    result[tail] = np.copysign(_quantile_tail(np.minimum(p[tail], 1 - p[tail])), q[tail])
+    result[p == 0], result[p == 1] = -np.inf, np.inf
+    return result
+
+
+def _quantile_tail(p: np.ndarray) -> np.ndarray:
+    """-Φ⁻¹(p) for p < 0.075."""
+    r = np.sqrt(-np.log(p))
+    return np.where(r <= 5, _rational(r - 1.6, _QUANTILE_TAIL), _rational(r - 5, _QUANTILE_FAR_TAIL))
+
+
+@_elementwise(derivative=lambda x: np.sqrt(2 / np.pi) / erfcx(-x * _INVERSE_SQRT_2))
+def log_ndtr(x: np.ndarray) -> np.ndarray:
+    """log Φ(x), the logarithm of the normal distribution function."""
+    left = np.minimum(x, -1)
+    tail = np.log(erfcx(-left * _INVERSE_SQRT_2) / 2) - left * left / 2
+    return np.where(x < -1, tail, np.log1p(-erfc(np.maximum(x, -1) * _INVERSE_SQRT_2) / 2))
