@@ -429,6 +429,7 @@ class Op:
         more. It must be able to: on Tensors, which have a history, it gets no `kept`.
     """
 
+    arguments: tuple[str, ...]  # the names of the arrays in the forward
     names: tuple[str, ...]  # of the metadata, where it may be positional
     takes_parts = False  # whether `joint` fills in the zeros for outputs that nobody used; else it gets them
 
@@ -443,14 +444,15 @@ class Op:
         self.__name__ = self.__qualname__ = name
         self.__module__ = sys._getframe(1).f_globals["__name__"]  # the family file it belongs to
         if isinstance(forward, np.ufunc):
-            self.arity, self.names = forward.nin, ()
+            self.arity, self.arguments, self.names = forward.nin, (), ()
             numpy = numpy or forward
         elif not hasattr(forward, "__code__"):
-            self.arity, self.names = len(rules), ()
+            self.arity, self.arguments, self.names = len(rules), (), ()
         else:
             code = forward.__code__
             variadic = bool(code.co_flags & 0x04)
             self.arity = 1_000_000 if variadic else code.co_posonlyargcount
+            self.arguments = code.co_varnames[: code.co_posonlyargcount]
             self.names = () if variadic else code.co_varnames[code.co_posonlyargcount : code.co_argcount]
         if keeps:
             self.forward = lambda *arrays, **params: forward(*arrays, **params)[0]
@@ -475,7 +477,7 @@ class Op:
         if len(args) != self.arity or "out" in params:
             args, params, out = self._bind(args, params)
             if out is not None:
-                return self._into(out, args, params)
+                return write_out(self.name, out, args, lambda: self(*args, **params))
         elif self.arity == 1 and type(args[0]) is np.ndarray:  # in a rule, as a rule
             return self.forward(args[0], **params)
         values: list = []  # what forward sees
@@ -507,7 +509,13 @@ class Op:
                 y, kept = self.keeping(*values, **params)
             if self.promotes and y.dtype is not _FLOAT32:
                 values, y = self._promoted(args, values, params, y)
-        except (ValueError, IndexError, TypeError) as error:
+        except OverflowError:  # a Python number beyond the dtype: it wraps around, or becomes inf
+            from .dtypes import promote
+
+            with np.errstate(all="ignore"):
+                dtype = promote(args)
+                return self(*(Tensor(np.array(a).astype(dtype)) if isinstance(a, int) else a for a in args), **params)
+        except (ValueError, IndexError, TypeError, ZeroDivisionError) as error:
             raise self.error(error, args, params) from error
         mode = _mode.get()
         if not mode.grad or not self.differentiable:
@@ -544,7 +552,7 @@ class Op:
         return known
 
     def _bind(self, args: tuple, params: dict) -> tuple:
-        """Positional metadata to its names, PyTorch's names `input`, `other` to positions, and `out=` apart."""
+        """Positional metadata to its names, arrays given by name to positions, and `out=` apart."""
         out = params.pop("out", None)
         if len(args) > self.arity:
             extra = args[self.arity :]
@@ -557,18 +565,13 @@ class Op:
                 params[name] = value
             args = args[: self.arity]
         elif len(args) < self.arity < 1_000_000:
-            for name in ("input", "other", "self")[len(args) :]:
-                if name in params:
-                    args += (params.pop(name),)
+            for i in range(len(args), self.arity):
+                usual = (("input", "self"), ("other",), ())[min(i, 2)]  # as PyTorch calls them
+                given = [name for name in (*usual, *self.arguments[i : i + 1]) if name in params]
+                args += tuple(params.pop(name) for name in given)
             if len(args) < self.arity:
                 raise TypeError(f"{self.name}() needs {self.arity} array argument(s), {len(args)} given")
         return args, params, out
-
-    def _into(self, out: Tensor, args: tuple, params: dict) -> Tensor:
-        if is_grad_enabled() and any(isinstance(a, Tensor) and a.requires_grad for a in (*args, out)):
-            raise RuntimeError(f"{self.name}(): out= does not support automatic differentiation, and one of the "
-                               "arguments requires grad; use no_grad(), or drop out=")
-        return out.copy_(self(*args, **params))
 
     def _promoted(self, args: tuple, values: list, params: dict, y: Any) -> tuple[list, Any]:
         """Compute anew where NumPy's promotion and PyTorch's differ. Values keep their own dtype for the rules: the
@@ -591,6 +594,8 @@ class Op:
             message += " Aligned from the right, dimensions must be equal or 1: reshape() or unsqueeze() one operand."
         if isinstance(error, IndexError):
             return IndexError(message)
+        if isinstance(error, ZeroDivisionError):
+            return DivisionByZero(message)
         return DtypeError(message) if isinstance(error, TypeError) else ShapeError(message)
 
 
@@ -607,6 +612,44 @@ class ShapeError(RuntimeError, ValueError):
 
 class DtypeError(RuntimeError, TypeError):
     """Operands of a kind the operation does not take: a RuntimeError as in PyTorch and a TypeError as in NumPy."""
+
+
+class DivisionByZero(RuntimeError, ZeroDivisionError):
+    """A whole number divided by 0: a RuntimeError as in PyTorch."""
+
+
+def write_out(name: str, out: Any, args: Any, compute: Callable) -> Any:
+    """What `compute()` gives, written into `out`: a tensor, or one for each of several results.
+
+    It has the result's shape, or it is empty and takes it; its dtype is one the result may be cast to in place.
+    """
+    several = isinstance(out, tuple)
+    targets = out if several else (out,)
+    operands = [x for a in args for x in (a if isinstance(a, (list, tuple)) else (a,))]
+    if is_grad_enabled() and any(isinstance(a, Tensor) and a.requires_grad for a in (*operands, *targets)):
+        raise RuntimeError(f"{name}(): out= does not support automatic differentiation, and one of the arguments "
+                           "requires grad; use no_grad(), or drop out=")
+    results = compute()
+    for target, result in zip(targets, results if several else (results,), strict=True):
+        _write_one(name, target, result)
+    return out if not several else type(results)(*out) if hasattr(results, "_fields") else out
+
+
+def _write_one(name: str, target: Tensor, result: Tensor) -> None:
+    if not isinstance(target, Tensor):
+        raise TypeError(f"{name}(): out= must be a Tensor, got {type(target).__name__}")
+    if CATEGORY[result.dtype.kind] > CATEGORY[target.dtype.kind]:
+        raise RuntimeError(f"{name}(): the result, whose dtype is {result.dtype}, cannot be cast to that of out=, "
+                           f"{target.dtype}")
+    if target.shape != result.shape:
+        if target.numel():
+            raise ShapeError(f"{name}(): out= {describe(target)} does not have the shape of the result, "
+                             f"{tuple(result.shape)}; give one of that shape, or an empty one, which takes it")
+        target._data = np.empty(result.shape, target.dtype)
+    target.copy_(result)  # type: ignore[operator]
+
+
+CATEGORY = {"b": 0, "i": 1, "u": 1, "f": 2}  # of dtypes: a tensor takes, in place, results of its own or a lower one
 
 
 def _item(node: Node | None, index: int, part: Any, mode: Mode) -> Tensor:

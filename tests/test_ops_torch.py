@@ -110,7 +110,7 @@ SAME = {
     "index_add": lambda x, index, source, dim, alpha=1: x.index_add(dim, index, source, alpha=alpha),
     "leaky_relu": F.leaky_relu, "elu": F.elu, "silu": F.silu, "softplus": F.softplus, "hardtanh": F.hardtanh, "gelu": F.gelu,
     "embedding": lambda weight, numbers: F.embedding(numbers, weight),
-    "floor_quotient": lambda a, b: torch.div(a, b, rounding_mode="floor"), "linear": F.linear, "one_hot": F.one_hot, "nll": lambda x, labels, scale: scale * F.nll_loss(x, labels, reduction="sum"),
+    "linear": F.linear, "one_hot": F.one_hot, "nll": lambda x, labels, scale: scale * F.nll_loss(x, labels, reduction="sum"),
     "cross_entropy": lambda x, labels, scale: scale * F.cross_entropy(x, labels, reduction="sum"),
     "softmax_error": lambda x, labels: x.softmax(1) - F.one_hot(labels, x.shape[1]),
     "one_a_row": lambda value, labels, shape: torch.zeros(shape, dtype=value.dtype).index_put(

@@ -1,15 +1,15 @@
 # isort: skip_file
-"""The table of operations, a file per family. Reading order: elementwise, shape, reduce, index, linalg, activation;
-then inplace (writing), methods (the operators of Tensor), fence (NumPy's protocols). Composed of those: order,
-cumulative, statistics, counting, scattering, views, rearrange, joining, products.
+"""The table of operations, a file per family. Reading order: elementwise, shape, reduce, index, linalg, activation,
+arithmetic, mathematics; then inplace (writing), methods (the operators of Tensor), fence (NumPy's protocols).
+Composed of those: order, cumulative, statistics, counting, scattering, views, rearrange, joining, products.
 
 What a family file defines in public is a function of the package and, given a tensor first, a method; see `public`."""
 
 from typing import TYPE_CHECKING
 
 from . import (
-    activation, counting, cumulative, elementwise, index, joining, linalg, order, products, ranges, rearrange, reduce,
-    scattering, shape, statistics, views,
+    activation, arithmetic, counting, cumulative, elementwise, index, joining, linalg, mathematics, order, products, ranges,
+    rearrange, reduce, scattering, shape, statistics, views,
 )  # fmt: skip
 from .elementwise import *
 from .shape import *
@@ -17,6 +17,8 @@ from .index import *
 from .reduce import *
 from .linalg import *
 from .activation import *
+from .arithmetic import *
+from .mathematics import *
 from .views import *
 from .order import *
 from .cumulative import *
@@ -27,12 +29,10 @@ from .rearrange import *
 from .joining import *
 from .products import *
 from .ranges import *
-from .inplace import addcdiv, addcmul, lerp
 from .methods import allclose, equal, isclose
 
-FAMILIES = (elementwise, shape, index, reduce, linalg, activation, views, order, cumulative, statistics, counting,
-            scattering, rearrange, joining, products, ranges)
+FAMILIES = (elementwise, shape, index, reduce, linalg, activation, arithmetic, mathematics, views, order, cumulative,
+            statistics, counting, scattering, rearrange, joining, products, ranges)
 
 if not TYPE_CHECKING:
-    __all__ = [*(name for family in FAMILIES for name in family.__all__),
-               "addcdiv", "addcmul", "lerp", "allclose", "equal", "isclose"]
+    __all__ = [*(name for family in FAMILIES for name in family.__all__), "allclose", "equal", "isclose"]

@@ -13,21 +13,26 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..dtypes import result_type
+from ..dtypes import promote, result_type
 from ..graph import Op
 from ..tensor import Tensor, describe
 from . import special
 from .public import public
 
 
-def _quiet(ufunc: Callable) -> Callable:
-    """A unary forward without NumPy's warnings: inf and nan are its values where the mathematics has none."""
+def _quiet(function: Callable) -> Callable:
+    """A forward without NumPy's warnings: inf and nan are its values where the mathematics has none."""
 
-    def forward(x, /):
+    def unary(x, /):
         with np.errstate(all="ignore"):
-            return ufunc(x)
+            return function(x)
 
-    return forward
+    def binary(a, b, /):
+        with np.errstate(all="ignore"):
+            return function(a, b)
+
+    arity = function.nin if isinstance(function, np.ufunc) else function.__code__.co_argcount
+    return unary if arity == 1 else binary
 
 
 def _zero(g, _y, _x):
@@ -63,7 +68,14 @@ reciprocal = Op("reciprocal", _quiet(np.reciprocal), lambda g, y, _x: -g * (y * 
 
 def _power(a, b, /):
     with np.errstate(all="ignore"):
-        return a**b
+        try:
+            return a**b
+        except ValueError:
+            if isinstance(b, int) or not (np.asarray(b) < 0).any():
+                raise
+            # Whole numbers to negative powers, which NumPy refuses: 1 / aⁿ rounded towards 0.
+            one, odd = np.abs(a) == 1, np.asarray(b) % 2 == 1
+            return np.where(b < 0, np.where(one, np.where(odd, a, 1), 0), a ** np.maximum(b, 0))
 
 
 def _power_rule_base(g, _y, a, b):
@@ -79,24 +91,32 @@ def _power_rule_exponent(g, y, a, b):
 
 
 pow = Op("pow", _power, _power_rule_base, _power_rule_exponent, numpy=np.power, promotes=True, doc="a to the power b")
-floor_divide = Op("floor_divide", lambda a, b, /: _floor_divided(a, b), numpy=np.floor_divide, promotes=True,
-                  doc="a / b, rounded down")
-_floor_quotient = Op("floor_quotient", lambda a, b, /: _floor_divided(a, b), lambda g, _y, _a, _b: _zero(g, None, None),
-                     lambda g, _y, _a, _b: _zero(g, None, None), promotes=True,
-                     doc="floor_divide with the derivative of a step, as div() has it.")
-remainder = Op("remainder", lambda a, b, /: _remainder(a, b), lambda g, _y, _a, _b: g,
-               lambda g, _y, a, b: -g * floor_divide(a, b), numpy=np.remainder, promotes=True,
-               doc="a - b ⌊a / b⌋, with the sign of b")
 
 
-def _floor_divided(a, b):
+def _whole_divisor(a, b):
+    """Refuse to divide whole numbers by 0, which NumPy would answer with 0."""
+    kinds = {getattr(v, "dtype", np.asarray(v).dtype).kind for v in (a, b)}
+    if "f" not in kinds and not np.all(b):
+        raise ZeroDivisionError("whole numbers have no quotient by 0")
+
+
+def _floor_divided(a, b, /):
+    _whole_divisor(a, b)
     with np.errstate(all="ignore"):
         return np.floor_divide(a, b)
 
 
-def _remainder(a, b):
+def _remainder(a, b, /):
+    _whole_divisor(a, b)
     with np.errstate(all="ignore"):
         return np.remainder(a, b)
+
+
+floor_divide = Op("floor_divide", _floor_divided, lambda g, _y, _a, _b: _zero(g, _y, _a),
+                  lambda g, _y, _a, _b: _zero(g, _y, _b), numpy=np.floor_divide, promotes=True,
+                  doc="a / b, rounded down; its derivative is 0 where there is one")
+remainder = Op("remainder", _remainder, lambda g, _y, _a, _b: g, lambda g, _y, a, b: -g * floor_divide(a, b),
+               numpy=np.remainder, promotes=True, doc="a - b ⌊a / b⌋, with the sign of b")
 
 
 def add(input: Any, other: Any, *, alpha: float = 1, out: Tensor | None = None) -> Any:
@@ -114,7 +134,7 @@ def sub(input: Any, other: Any, *, alpha: float = 1, out: Tensor | None = None) 
 def div(input: Any, other: Any, *, rounding_mode: str | None = None, out: Tensor | None = None) -> Any:
     """input / other; rounding_mode 'floor' rounds down, 'trunc' towards zero."""
     if rounding_mode == "floor":
-        return _floor_quotient(input, other)
+        return floor_divide(input, other)
     if rounding_mode not in (None, "trunc"):
         raise RuntimeError(f"div(): rounding_mode must be None, 'floor' or 'trunc', got {rounding_mode!r}")
     if rounding_mode == "trunc":
@@ -179,12 +199,29 @@ round = Op("round", lambda x, /, decimals=0: np.round(x, decimals), lambda g, _y
 
 # --- comparisons and logic: no derivative -----------------------------------------------------------------------------
 
-eq = Op("eq", np.equal, doc="a == b")
-ne = Op("ne", np.not_equal, doc="a != b")
-lt = Op("lt", np.less, doc="a < b")
-le = Op("le", np.less_equal, doc="a <= b")
-gt = Op("gt", np.greater, doc="a > b")
-ge = Op("ge", np.greater_equal, doc="a >= b")
+
+def _comparison(compare: np.ufunc) -> Callable:
+    """NumPy compares numbers of different kinds exactly, PyTorch after promotion."""
+
+    def forward(a, b, /):
+        if type(b) in (float, int, bool):
+            mixed = type(b) is float and a.dtype.kind != "f"
+        else:
+            mixed = getattr(a, "dtype", None) is not b.dtype
+        if mixed:
+            dtype = promote((a, b))
+            a, b = (v.astype(dtype) if hasattr(v, "dtype") else dtype.type(v) for v in (a, b))
+        return compare(a, b)
+
+    return forward
+
+
+eq = Op("eq", _comparison(np.equal), numpy=np.equal, doc="a == b")
+ne = Op("ne", _comparison(np.not_equal), numpy=np.not_equal, doc="a != b")
+lt = Op("lt", _comparison(np.less), numpy=np.less, doc="a < b")
+le = Op("le", _comparison(np.less_equal), numpy=np.less_equal, doc="a <= b")
+gt = Op("gt", _comparison(np.greater), numpy=np.greater, doc="a > b")
+ge = Op("ge", _comparison(np.greater_equal), numpy=np.greater_equal, doc="a >= b")
 logical_and = Op("logical_and", np.logical_and, doc="a and b")
 logical_or = Op("logical_or", np.logical_or, doc="a or b")
 logical_xor = Op("logical_xor", np.logical_xor, doc="Either a or b.")
@@ -193,6 +230,8 @@ bitwise_and = Op("bitwise_and", np.bitwise_and, promotes=True, doc="a & b")
 bitwise_or = Op("bitwise_or", np.bitwise_or, promotes=True, doc="a | b")
 bitwise_xor = Op("bitwise_xor", np.bitwise_xor, promotes=True, doc="a ^ b")
 bitwise_not = Op("bitwise_not", np.invert, doc="~x")
+bitwise_left_shift = Op("bitwise_left_shift", np.left_shift, promotes=True, doc="a << b")
+bitwise_right_shift = Op("bitwise_right_shift", np.right_shift, promotes=True, doc="a >> b")
 isnan = Op("isnan", np.isnan, doc="Where x is nan.")
 isinf = Op("isinf", np.isinf, doc="Where x is inf or -inf.")
 isfinite = Op("isfinite", np.isfinite, doc="Where x is neither nan nor infinite.")
@@ -269,7 +308,8 @@ def where(condition: Any, input: Any = None, other: Any = None) -> Any:
     return _where(condition, input, other)
 
 multiply, subtract, divide, true_divide, negative, absolute = mul, sub, div, div, neg, abs
-arcsin, arccos, arctan, less, less_equal, greater, greater_equal, not_equal = asin, acos, atan, lt, le, gt, ge, ne
+arcsin, arccos, arctan, arcsinh, arccosh, arctanh, fix, sgn = asin, acos, atan, asinh, acosh, atanh, trunc, sign
+less, less_equal, greater, greater_equal, not_equal = lt, le, gt, ge, ne
 
 if not TYPE_CHECKING:  # a type checker sees every name
     __all__ = public(globals())

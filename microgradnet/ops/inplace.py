@@ -18,8 +18,6 @@ from ..graph import Node, Op
 from ..tensor import Tensor, describe
 from . import activation, cumulative, elementwise, index, linalg, products, reduce, scattering, shape, statistics, views
 
-_CATEGORY = {"b": 0, "i": 1, "u": 1, "f": 2}  # of dtypes: a tensor holds, in place, results of its own or a lower one
-
 
 def write(op: Op, x: Tensor, *operands: Any, **params: Any) -> Tensor:
     """x ← op(x, *operands), in x's memory."""
@@ -157,7 +155,7 @@ def _write_composed(function, name, x, tracked, args, kwargs):
 def _check_fits(name: str, x: Tensor, result: Tensor) -> None:
     if result.shape != x.shape:
         raise graph.ShapeError(f"{name}_: x {describe(x)} cannot hold the result, whose shape is {tuple(result.shape)}")
-    if _CATEGORY[result.dtype.kind] > _CATEGORY[x.dtype.kind]:
+    if graph.CATEGORY[result.dtype.kind] > graph.CATEGORY[x.dtype.kind]:
         raise RuntimeError(f"{name}_: x {describe(x)} cannot hold the result, whose dtype is {result.dtype}")
 
 
@@ -211,23 +209,6 @@ def setitem(self: Tensor, where: Any, value: Any) -> None:
     except (ValueError, IndexError, TypeError) as error:
         raise index.setitem_op.error(error, (self, value, *tensors), {"index": parts}) from error
     graph.stamp(self.array)
-
-
-def addcmul(input: Any, tensor1: Any, tensor2: Any, *, value: float = 1) -> Any:
-    """input + value · tensor1 · tensor2"""
-    product = tensor1 * tensor2
-    return input + (product if value == 1 else value * product)
-
-
-def addcdiv(input: Any, tensor1: Any, tensor2: Any, *, value: float = 1) -> Any:
-    """input + value · tensor1 / tensor2"""
-    quotient = tensor1 / tensor2
-    return input + (quotient if value == 1 else value * quotient)
-
-
-def lerp(input: Any, end: Any, weight: Any) -> Any:
-    """input + weight · (end - input)"""
-    return input + weight * (end - input)
 
 
 def _turning(view: Callable) -> Callable:

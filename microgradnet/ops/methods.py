@@ -12,6 +12,7 @@ from ..dtypes import check_device, float16, float32, float64, int8, int16, int32
 from ..tensor import Tensor, describe
 from . import (
     activation,
+    arithmetic,
     counting,
     creation,
     cumulative,
@@ -20,6 +21,7 @@ from . import (
     inplace,
     joining,
     linalg,
+    mathematics,
     order,
     products,
     rearrange,
@@ -76,6 +78,8 @@ for _name, _op in [
     ("and", elementwise.bitwise_and),  # self & other
     ("or", elementwise.bitwise_or),  # self | other
     ("xor", elementwise.bitwise_xor),  # self ^ other
+    ("lshift", elementwise.bitwise_left_shift),  # self << other
+    ("rshift", elementwise.bitwise_right_shift),  # self >> other
 ]:
     _operands = np.ndarray if _op is linalg.matmul else _OPERAND
     setattr(Tensor, f"__{_name}__", _binary(_op, _operands))
@@ -93,7 +97,7 @@ for _name, _op in [
 
 for _name, _method in [
     ("neg", lambda self: elementwise.neg(self)),  # -self
-    ("pos", lambda self: self),  # +self
+    ("pos", lambda self: arithmetic.positive(self)),  # +self
     ("abs", lambda self: elementwise.abs(self)),  # abs(self)
     ("invert", lambda self: elementwise.bitwise_not(self)),  # ~self
     ("getitem", index.getitem),  # self[index]
@@ -111,11 +115,12 @@ def _in_place_operator(write):
 
 for _name, _long in [("add", "add_"), ("sub", "sub_"), ("mul", "mul_"), ("truediv", "div_"), ("pow", "pow_"),
                      ("floordiv", "floor_divide_"), ("mod", "remainder_"), ("and", "bitwise_and_"),
-                     ("or", "bitwise_or_"), ("xor", "bitwise_xor_")]:
+                     ("or", "bitwise_or_"), ("xor", "bitwise_xor_"), ("lshift", "bitwise_left_shift_"),
+                     ("rshift", "bitwise_right_shift_")]:
     setattr(Tensor, f"__i{_name}__", _in_place_operator(inplace.WRITERS[_long]))  # self += other, …
 
 for _family in (elementwise, shape, index, reduce, linalg, views, order, cumulative, statistics, counting, scattering,
-                rearrange, joining, products):
+                arithmetic, mathematics, rearrange, joining, products):
     for _name in _family.__all__:
         if is_method(getattr(_family, _name)) and _name not in NO_METHODS:
             setattr(Tensor, _name, getattr(_family, _name))
@@ -125,11 +130,7 @@ for _name in ("relu", "sigmoid", "softmax", "log_softmax"):  # the others are fo
 for _name, _writer in inplace.WRITERS.items():
     setattr(Tensor, _name, _writer)
 
-for _name in ("swapaxes_", "swapdims_"):
-    setattr(Tensor, _name, inplace.WRITERS["transpose_"])
-
-for _name in ("addcmul", "addcdiv", "lerp"):
-    setattr(Tensor, _name, getattr(inplace, _name))
+Tensor.polygamma = mathematics._polygamma  # type: ignore[attr-defined]  # as a function its order comes first
 
 
 def where_method(self: Tensor, condition: Tensor, other: Any) -> Tensor:
