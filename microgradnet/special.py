@@ -9,8 +9,29 @@ import numpy as np
 
 from .graph import Op
 from .ops import (
-    digamma, erf, erfc, erfinv, exp2, expm1, i0, igamma, igammac, lgamma, log1p, log_softmax, logit, logsumexp, mvlgamma,
-    polygamma, round, sigmoid, sinc, softmax, special_bessel, special_gamma, xlogy,
+    digamma,
+    erf,
+    erfc,
+    erfinv,
+    exp2,
+    expm1,
+    i0,
+    igamma,
+    igammac,
+    lgamma,
+    log1p,
+    log_softmax,
+    logit,
+    logsumexp,
+    mvlgamma,
+    polygamma,
+    round,
+    sigmoid,
+    sinc,
+    softmax,
+    special_bessel,
+    special_gamma,
+    xlogy,
 )  # fmt: skip
 from .ops import special as _special
 from .ops.elementwise import _quiet, exp, log, sign, where
@@ -18,13 +39,20 @@ from .ops.elementwise import log1p as _log1p
 from .ops.mathematics import _bessel_ratio, _no_derivative
 from .ops.mathematics import _i1 as i1
 
+__all__ = [
+    "digamma", "entr", "erf", "erfc", "erfcx", "erfinv", "exp2", "expit", "expm1", "gammainc", "gammaincc", "gammaln",
+    "i0", "i0e", "i1", "i1e", "log1p", "log_ndtr", "log_softmax", "logit", "logsumexp", "modified_bessel_i0",
+    "modified_bessel_i1", "multigammaln", "ndtr", "ndtri", "polygamma", "psi", "round", "sinc", "softmax",
+    "spherical_bessel_j0", "xlog1py", "xlogy", "zeta",
+]  # fmt: skip
+
 expit, psi, gammaln, gammainc, gammaincc, multigammaln = sigmoid, digamma, lgamma, igamma, igammac, mvlgamma
 modified_bessel_i0, modified_bessel_i1 = i0, i1
 
 
 @_quiet
 def _entropy(x):
-    return np.where(x == 0, 0.0, np.where(x < 0, -np.inf, -x * np.log(np.abs(x)))).astype(x.dtype)
+    return np.where(x == 0, 0.0, np.where(x < 0, -np.inf, x * -np.log(np.where(x < 0, 1, x)))).astype(x.dtype)
 
 
 entr = Op("entr", lambda x, /: _entropy(x), lambda g, _y, x: -g * (1 + log(x)), promotes="float",
@@ -39,7 +67,7 @@ def _xlog1py(x, y):
 xlog1py = Op("xlog1py", _xlog1py, lambda g, _y, a, b: where((a == 0) & (b <= -1), 0.0, g * _log1p(b)),
              lambda g, _y, a, b: g * (a / (b + 1)), promotes="float", doc="a log(1 + b), and 0 where a is 0")
 
-# --- the normal distribution --------------------------------------------------------------------------------------------
+# --- the normal distribution -----------------------------------------------------------------------------------------
 
 erfcx = Op("erfcx", lambda x, /: _special.erfcx(x), lambda g, y, x: g * (2 * x * y - 2 / math.sqrt(math.pi)),
            promotes="float", doc="exp(x²) erfc(x), the tail without its underflow.")
@@ -55,13 +83,13 @@ def ndtr(input: Any) -> Any:
     return erfc(input * -math.sqrt(0.5)) / 2
 
 
-# --- Bessel functions, scaled; Hurwitz' zeta function ---------------------------------------------------------------------
+# --- Bessel functions, scaled; Hurwitz' zeta function ----------------------------------------------------------------
 
-i0e = Op("i0e", lambda x, /: special_bessel.bessel_i(x, 0, True), lambda g, y, x: g * (i1e(x) - sign(x) * y),
+i0e: Op = Op("i0e", lambda x, /: special_bessel.bessel_i(x, 0, True), lambda g, y, x: g * (i1e(x) - sign(x) * y),
          promotes="float", doc="i0(x) · e^-|x|")
-i1e = Op("i1e", lambda x, /: special_bessel.bessel_i(x, 1, True),
+i1e: Op = Op("i1e", lambda x, /: special_bessel.bessel_i(x, 1, True),
          lambda g, y, x: g * (i0e(x) - sign(x) * y - _bessel_ratio(y, x)), promotes="float", doc="i1(x) · e^-|x|")
-zeta = Op("zeta", lambda x, q, /: special_gamma.zeta(x, q), lambda g, _y, _x, _q: _no_derivative("zeta"),
+zeta: Op = Op("zeta", lambda x, q, /: special_gamma.zeta(x, q), lambda g, _y, _x, _q: _no_derivative("zeta"),
           lambda g, _y, x, q: -g * (x * zeta(x + 1, q)), promotes="float",
           doc="Hurwitz' zeta function Σ (q + k)^-x over k >= 0, by whose second argument it has a derivative.")
 

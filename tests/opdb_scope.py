@@ -26,7 +26,7 @@ OUT_OF_SCOPE = {
     "signal processing": "signal.*",
     "functions of physics and statistics without a place in networks": """special.airy_ai special.bessel_* special.modified_bessel_* special.scaled_modified_bessel_*
         special.spherical_bessel_j0 special.chebyshev_* special.shifted_chebyshev_* special.hermite_* special.laguerre_* special.legendre_*
-        special.zeta""",
+        """,
     "pieces of LAPACK's factorizations": """geqrf ormqr linalg.householder_product linalg.ldl_*""",
     "deprecated in PyTorch, removed from its documentation or replaced by linalg": "triangular_solve",
 }

@@ -14,6 +14,7 @@ import numpy as np
 
 import microgradnet as mg
 import microgradnet.nn  # noqa: F401 - its fused operations are in the table too
+import microgradnet.special  # noqa: F401 - and these functions
 from microgradnet import graph
 from microgradnet.ops.index import Slot
 
@@ -35,9 +36,15 @@ DOMAINS: dict[str, list[tuple[float, float]]] = {
     "rsqrt": [(0.2, 3)],
     "asin": [(-0.9, 0.9)], "acos": [(-0.9, 0.9)], "atanh": [(-0.9, 0.9)], "acosh": [(1.2, 3)],
     "pow": [(0.3, 2), (-2, 2)], "exp": [(-3, 3)], "tanh": [(-3, 3)], "erf": [(-3, 3)], "sigmoid": [(-5, 5)],
-    "hardtanh": [(-0.9, 0.9)], "floor_divide": [(-9, 9), (0.5, 3)], "remainder": [(-0.9, -0.2), (1, 2)],
+    "hardtanh": [(-0.9, 0.9)], "floor_divide": [(2.2, 2.6), (0.9, 1.05)], "remainder": [(-0.9, -0.2), (1, 2)],
+    "fmod": [(-0.9, -0.2), (1, 2)], "frac": [(-0.9, -0.1)], "nextafter": [(0.5, 1), (2, 3)], "xlogy": [(-2, 2), (0.3, 3)],
+    "xlog1py": [(-2, 2), (-0.5, 3)], "logit": [(0.1, 0.9)], "erfc": [(-2, 2)], "erfinv": [(-0.9, 0.9)], "sinc": [(0.2, 2.3)],
+    "lgamma": [(1, 4)], "digamma": [(1, 4)], "i0": [(-3, 3)], "i1": [(-3, 3)], "i0e": [(0.3, 3)], "i1e": [(0.3, 3)],
+    "entr": [(0.2, 3)], "erfcx": [(-1, 3)], "ndtri": [(0.2, 0.8)], "log_ndtr": [(-3, 3)], "atan2": [(-2, 2), (0.3, 2)],
+    "fmax": [(0.2, 0.7), (0.8, 1.4)], "fmin": [(0.2, 0.7), (0.8, 1.4)],
+    "floor": [(0.2, 0.8)], "ceil": [(0.2, 0.8)], "round": [(0.6, 1.4)], "trunc": [(0.2, 0.8)],
 }  # fmt: skip
-WHOLE = {"bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_not"}
+WHOLE = {"bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_not", "bitwise_left_shift", "bitwise_right_shift", "gcd", "lcm"}
 
 
 class Sample(NamedTuple):
@@ -69,6 +76,12 @@ class Draw:
 
     def mask(self, *shape: int) -> np.ndarray:
         return np.asarray(self.rng.random(shape) < 0.5)
+
+
+# Where there is a value but no derivative: only what a rule reads there is looked at.
+SINGULAR: dict[str, list[Sample]] = {
+    name: [Sample((np.array([0.0, 2.0]), np.array([-3.0, 2.0])))] for name in ("xlogy", "xlog1py", "nextafter")
+}
 
 
 def samples(name: str) -> list[Sample]:
@@ -104,6 +117,17 @@ VARIANTS: dict[str, Callable[[Draw], list[Sample]]] = {
     "softplus": lambda draw: [Sample((draw(8),), {"beta": 3, "threshold": 2}), Sample((30 * draw(8),))],
     "hardtanh": lambda draw: [Sample((3 * draw(8),)), Sample((draw(8),), {"min_val": -0.5, "max_val": 0.7})],
     "gelu": lambda draw: [Sample((draw(4),), {"approximate": "tanh"})],
+    "fmax": lambda draw: [Sample((np.array([1.0, -2, 0.5]), np.array([0.0, 1, -1])))],
+    "fmin": lambda draw: [Sample((np.array([1.0, -2, 0.5]), np.array([0.0, 1, -1])))],
+    "nan_to_num": lambda draw: [Sample((draw(4),), {"nan": 1.0, "posinf": 2.0, "neginf": 3.0})],
+    "logit": lambda draw: [Sample((draw.within(0.01, 0.99, 8),), {"eps": 0.3})],
+    "lgamma": lambda draw: [Sample((np.array([-0.5, -2.4, -3.6, 9, 30, 0.7, 14]),))],
+    "digamma": lambda draw: [Sample((np.array([-0.5, -2.4, -3.6, 9, 30, 0.7, 14]),))],
+    "i0": lambda draw: [Sample((np.array([-25.0, 21, 12]) / 10,))],
+    "i0e": lambda draw: [Sample((np.array([-25.0, 22, -12]),))],
+    "i1e": lambda draw: [Sample((np.array([-25.0, 22, -12]),))],
+    "erfcx": lambda draw: [Sample((np.array([5.0, 30, 0.2]),))],
+    "log_ndtr": lambda draw: [Sample((np.array([-30.0, -8, 6]),))],
 }  # fmt: skip
 
 
@@ -143,7 +167,32 @@ def _with_zeros(draw: Draw) -> list[Sample]:
     ]  # fmt: skip
 
 
+def _second_of_two(low: float, high: float, first: int) -> Callable[[Draw], list[Sample]]:
+    """Samples of a function with no derivative by its first argument, which is a whole number of at least `first`."""
+    return lambda draw: [
+        Sample((np.asarray(first + draw.index(4, *a)), draw.within(low, high, *b))) for a, b in BINARY_SHAPES
+    ]
+
+
+def _three(*bounds: tuple[float, float], **params: Any) -> Callable[[Draw], list[Sample]]:
+    """Samples of an elementwise operation on three arrays."""
+    shapes = [((), (), ()), ((2, 3), (2, 3), (2, 3)), ((3, 1), (1, 4), ()), ((4,), (3, 1), (2, 3, 4)), ((0, 3), (1, 3), (3,))]
+    return lambda draw: [
+        Sample(tuple(draw.within(*b, *s) for b, s in zip(bounds, one)), more)
+        for one in shapes for more in (({}, params) if params else ({},))
+    ]
+
+
 SAMPLES: dict[str, Callable[[Draw], list[Sample]]] = {
+    # of several arrays
+    "addcmul": _three((-2, 2), (-2, 2), (-2, 2), value=-0.5),
+    "addcdiv": _three((-2, 2), (-2, 2), (0.5, 2), value=-0.5),
+    "lerp": _three((-2, 2), (-2, 2), (0.1, 0.9)),
+    "igamma": _second_of_two(1, 5, 1),
+    "igammac": _second_of_two(1, 5, 1),
+    "zeta": _second_of_two(1, 5, 2),
+    "polygamma": lambda draw: [Sample((draw.within(1.5, 4, *shape),), {"n": n}) for shape in UNARY_SHAPES for n in (0, 1, 3)],
+    "frexp": lambda draw: [Sample((draw.within(0.55, 0.95, *shape),)) for shape in UNARY_SHAPES],
     # choosing
     "where": lambda draw: [
         Sample((draw.mask(*c), draw(*a), draw(*b)))

@@ -85,6 +85,7 @@ def torch_gru_cell(x, z, h):
 
 SAME = {
     "lstm_gates": torch_lstm_gates, "lstm_cell": torch_lstm_cell, "gru_cell": torch_gru_cell,
+    "polygamma": lambda x, n: torch.polygamma(n, x),
     "getitem": torch_getitem, "setitem": torch_setitem, "add_at": torch_add_at, "einsum": torch_einsum, "prod": torch_prod,
     "squeeze": torch_squeeze, "split": torch_split, "scatter": torch_scatter,
     "sum_to": lambda x, shape: x.sum_to_size(shape),
@@ -204,12 +205,17 @@ from torch_arrays import SAME as SAME_ARRAYS  # noqa: E402 - it imports torch
 SAME.update(SAME_ARRAYS)
 
 
+# In PyTorch these claim a derivative that is not implemented: 0 here, or none.
+NO_DERIVATIVE_THERE = {"floor_divide", "heaviside"}
+
+
 def torch_function(name):
-    return SAME.get(name) or getattr(torch, name)
+    return SAME.get(name) or getattr(torch, name, None) or getattr(torch.special, name)
 
 
 NUMBERS_AS_TENSORS = {"eq", "ne", "lt", "le", "gt", "ge", "logical_and", "logical_or", "logical_xor", "maximum", "minimum",
-                      "remainder", "clamp", "binary_cross_entropy_with_logits"}  # fmt: skip
+                      "remainder", "clamp", "fmod", "copysign", "heaviside", "nextafter", "gcd", "lcm", "fmax", "fmin", "atan2",
+                      "hypot", "logaddexp", "logaddexp2", "binary_cross_entropy_with_logits"}  # fmt: skip
 
 
 def torch_leaves(name, sample):
@@ -217,7 +223,7 @@ def torch_leaves(name, sample):
     for value in sample.args:
         if isinstance(value, np.ndarray) or (isinstance(value, (int, float)) and name in NUMBERS_AS_TENSORS):
             tracked = isinstance(value, np.ndarray) and value.dtype.kind == "f"
-            value = torch.tensor(value, dtype=torch.float64 if isinstance(value, (int, float)) else None).requires_grad_(tracked)
+            value = torch.tensor(value, dtype=torch.float64 if isinstance(value, float) else None).requires_grad_(tracked)
         made.append(value)
     return made
 
@@ -256,7 +262,7 @@ def test_values_gradients_and_second_gradients(name):
         for y, y0 in zip(outputs, expected, strict=True):
             assert_same(y, y0, what)
         tracked = [y.requires_grad for y in outputs]
-        if name != "floor_divide":  # in PyTorch it claims a derivative that is not implemented
+        if name not in NO_DERIVATIVE_THERE:
             assert tracked == [y.requires_grad for y in expected], what
         if any(tracked):
             outputs, expected = ([y for y in found if y.requires_grad] for found in (outputs, expected))
@@ -267,17 +273,24 @@ def test_values_gradients_and_second_gradients(name):
             for k, (g, g0) in enumerate(zip(derivatives(mg, outputs, mine), expected, strict=True)):
                 if name == "pow" and g0.isnan().any():
                     continue  # the second derivative of 0**b, 0 here
-                assert_same(g, g0, f"{what}: gradient {k}")
+                # PyTorch computes their constants of whole numbers in float32.
+                rtol = 1e-6 if name in ("zeta", "igamma", "igammac") else 1e-9
+                assert_same(g, g0, f"{what}: gradient {k}", rtol=rtol)
         compared += 1
-    assert 2 * compared >= len(samples(name))
+    assert 2 * compared >= len(samples(name)) or name in NO_DERIVATIVE_THERE
 
 
 # --- where there is no derivative, and beyond the domain --------------------------------------------------------------
 
 SPECIAL = [0.0, -0.0, 1.0, -1.0, 0.5, -0.5, 2.0, 2.5, 3.0, -3.0, 20.0, -40.0, 100.0, 1e4, -1e4, 1e-300, -1e-300, np.inf, -np.inf, np.nan]
 UNARY = [name for name, op in TABLE.items() if op.arity == 1 and (not op.names or name in (
-    "leaky_relu", "elu", "softplus", "hardtanh", "gelu", "round")) and name not in INTERNAL]  # fmt: skip
-FLOATING_BINARY = ["add", "sub", "mul", "div", "pow", "remainder", "maximum", "minimum", "floor_divide"]
+    "leaky_relu", "elu", "softplus", "hardtanh", "gelu", "round", "nan_to_num", "logit")) and name not in INTERNAL | {"frexp"}]  # fmt: skip
+FLOATING_BINARY = ["add", "sub", "mul", "div", "pow", "remainder", "maximum", "minimum", "floor_divide", "fmod", "fmax", "fmin",
+                   "copysign", "heaviside", "nextafter", "atan2", "hypot", "logaddexp", "logaddexp2", "xlogy", "xlog1py"]  # fmt: skip
+BETTER = {  # where PyTorch's rounding errors show
+    "gradient of digamma": "poles, whose distance is rounded to 1e-16",
+    "gradient of erfcx": "beyond 1e4, where its difference cancels", "gradient of log_ndtr": "beyond -1e4, likewise",
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", [n for n in UNARY if n not in ("bitwise_not", "one_hot", "repeated_index")])
@@ -298,7 +311,7 @@ def check_special(name, arrays):
     theirs = [torch.tensor(x, requires_grad=True) for x in arrays]
     y, y0 = TABLE[name](*mine), torch_function(name)(*theirs)
     differences(name, arrays, y, y0)
-    if y.requires_grad and name != "floor_divide":
+    if y.requires_grad and name not in NO_DERIVATIVE_THERE:
         y.backward(mg.ones(y.shape, dtype=mg.float64))
         y0.backward(torch.ones_like(y0))
         for g, g0 in zip(mine, theirs):
@@ -310,8 +323,10 @@ def differences(what, arrays, actual, expected):
     nan in PyTorch at infinity bind."""
     a, b = actual.detach().numpy(), expected.detach().numpy()
     assert a.dtype == b.dtype
-    tolerance = 1e-16 if "elu" in what else 1e-300
+    tolerance = 1e-16 if "elu" in what or "logaddexp" in what else 1e-300
     bad = ~np.isclose(a, b, rtol=1e-9, atol=tolerance, equal_nan=True) & ~np.any(np.isnan(arrays), axis=0)
+    if what in BETTER:
+        bad &= (np.abs(arrays[0]) < 1e4) & (arrays[0] != np.floor(arrays[0]))
     bad &= ~(np.any(np.isinf(arrays), axis=0) & np.isnan(b)) | np.isnan(a)
     assert not bad.any(), f"{what} at {[x[bad] for x in arrays]}: {a[bad]}, in PyTorch {b[bad]}"
 
@@ -325,7 +340,7 @@ NUMBERS = [True, 3, -2, 2.5]
 LENIENT = {  # PyTorch refuses, or has a rule of old that nobody wants: x - True, relu(True), all(uint8) of dtype uint8
     ("sub", "bool"), ("-", "bool"), ("relu", "bool"), ("hardtanh", "bool"), ("hardtanh", "uint8"), ("square", "bool"), ("sign", "bool"), ("argmax", "bool"),
     ("argmin", "bool"), ("all", "uint8"), ("any", "uint8"), ("add alpha", "bool"), ("lerp", "bool"), ("logsumexp", "bool"),
-    ("erf", "float16"), ("gelu", "float16"),  # half precision is for storage here
+    ("sinc", "float16"), ("gelu", "float16"),  # half precision is for storage here
 }  # fmt: skip
 
 

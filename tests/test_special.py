@@ -1,11 +1,13 @@
-"""erf, erfc and erfinv against the standard library and SciPy, at the edges, in every dtype."""
+"""The numerics of the special functions against the standard library and SciPy, at the edges, in every dtype."""
 
 import math
 
 import numpy as np
 import pytest
 
-from microgradnet.ops.special import erf, erfc, erfinv
+from microgradnet.ops.special import erf, erfc, erfcx, erfinv, log_ndtr, ndtri
+from microgradnet.ops.special_bessel import bessel_i
+from microgradnet.ops.special_gamma import digamma, igamma, igammac, lgamma, polygamma, zeta
 
 INVERSE_SQRT_PI = 1 / math.sqrt(math.pi)
 SEAMS = [0.46875, 4.0, 6.0]  # where one approximation hands over to the next
@@ -114,3 +116,101 @@ def test_complex_step_gives_the_derivative(function, derivative):
     np.testing.assert_array_equal(step.real, function(x))
     np.testing.assert_allclose(step.imag / 1e-20, derivative(x), rtol=1e-14)
     assert function(x.astype(np.complex64)).dtype == np.complex64
+
+
+# --- the others, against SciPy where its own accuracy allows -----------------------------------------------------------
+
+
+def drawn(*bounds):
+    """Numbers from the intervals, and positive ones of every magnitude below e^±exponent, (exponent,)."""
+    rng = np.random.default_rng(0)
+    parts = [rng.uniform(*b, 3000) if len(b) == 2 else np.exp(rng.uniform(-b[0], b[0], 3000)) for b in bounds]
+    return np.concatenate(parts)
+
+
+ACCURACY = {  # name here: (function, that of SciPy, where, relative and absolute tolerance)
+    "lgamma": (lgamma, "gammaln", [(0.01, 40), (500,)], 1e-14, 4e-16),
+    "lgamma of negative numbers": (lgamma, "gammaln", [(-40, 0)], 1e-14, 4e-15),
+    "digamma": (digamma, "digamma", [(0.01, 40), (500,)], 1e-14, 1e-15),
+    "digamma of negative numbers": (digamma, "digamma", [(-40, -1e-3)], 5e-12, 1e-14),
+    "trigamma": (lambda x: polygamma(x, 1), lambda s, x: s.polygamma(1, x), [(0.01, 40), (30,)], 3e-15, 0),
+    "polygamma 2": (lambda x: polygamma(x, 2), lambda s, x: s.polygamma(2, x), [(0.01, 40), (30,)], 3e-15, 0),
+    "polygamma 7": (lambda x: polygamma(x, 7), lambda s, x: s.polygamma(7, x), [(0.01, 40), (30,)], 3e-15, 0),
+    "zeta of 1.5": (lambda x: zeta(np.float64(1.5), x), lambda s, x: s.zeta(1.5, x), [(0.01, 40), (30,)], 3e-15, 0),
+    "zeta at 3": (lambda x: zeta(x, np.float64(3)), lambda s, x: s.zeta(x, 3), [(1.01, 40)], 3e-15, 0),
+    "i0": (lambda x: bessel_i(x, 0, False), "i0", [(-60, 60)], 3e-15, 0),
+    "i1": (lambda x: bessel_i(x, 1, False), "i1", [(-60, 60)], 4e-15, 0),
+    "i0e": (lambda x: bessel_i(x, 0, True), "i0e", [(-60, 60), (500,)], 3e-15, 0),
+    "i1e": (lambda x: bessel_i(x, 1, True), "i1e", [(-60, 60), (500,)], 4e-15, 0),
+    "erfcx": (erfcx, "erfcx", [(-2, 100), (500,)], 1e-14, 0),
+    "erfcx of negative numbers": (erfcx, "erfcx", [(-26, 0)], 1e-13, 0),
+    "ndtri": (ndtri, "ndtri", [(0, 1), (1e-300, 1e-290)], 4e-15, 1e-16),
+    "log_ndtr": (log_ndtr, "log_ndtr", [(-40, 30)], 5e-14, 1e-300),
+}  # fmt: skip
+
+
+def reference(special, function, x):
+    with np.errstate(all="ignore"):
+        return getattr(special, function)(x) if isinstance(function, str) else function(special, x)
+
+
+@pytest.mark.parametrize("name", ACCURACY)
+def test_accuracy_against_scipy(name):
+    special = pytest.importorskip("scipy.special")
+    function, theirs, bounds, rtol, atol = ACCURACY[name]
+    x = drawn(*bounds)
+    if name == "lgamma":
+        x = x[np.abs(x - 1) > 0.02]  # nearer SciPy loses digits; see below
+    np.testing.assert_allclose(function(x), reference(special, theirs, x), rtol=rtol, atol=atol)
+
+
+def test_the_accuracy_check_catches_a_wrong_coefficient():
+    special = pytest.importorskip("scipy.special")
+    x = drawn((0.01, 40))
+    with pytest.raises(AssertionError):
+        np.testing.assert_allclose(lgamma(x) + 1e-13 / x, special.gammaln(x), rtol=1e-14, atol=4e-16)
+
+
+def test_lgamma_keeps_its_digits_near_its_zeros():
+    x = 1 + 10.0 ** -np.arange(6, 15)
+    z = x - 1  # what x holds of it
+    euler = 0.5772156649015329
+    np.testing.assert_allclose(lgamma(x), -euler * z + np.pi**2 / 12 * z**2, rtol=2e-12)
+    np.testing.assert_allclose(lgamma(x[2:]), (-euler * z + np.pi**2 / 12 * z**2)[2:], rtol=1e-15)
+    np.testing.assert_allclose(lgamma(x + 1), (1 - euler) * (x + 1 - 2) + (np.pi**2 / 12 - 0.5) * z**2, rtol=2e-12)
+
+
+@pytest.mark.parametrize("name, low, high", [("moderate", (0.01, 25), (0.01, 60)), ("nearly equal", (30, 3000), None)])
+def test_incomplete_gamma_against_scipy(name, low, high):
+    special = pytest.importorskip("scipy.special")
+    rng = np.random.default_rng(0)
+    a = rng.uniform(*low, 5000)
+    x = a + 3 * np.sqrt(a) * rng.normal(size=5000) if high is None else rng.uniform(*high, 5000)
+    x = np.abs(x)
+    np.testing.assert_allclose(igamma(a, x), special.gammainc(a, x), rtol=3e-12, atol=1e-290)  # SciPy's accuracy
+    np.testing.assert_allclose(igammac(a, x), special.gammaincc(a, x), rtol=1e-11, atol=1e-290)
+
+
+def test_incomplete_gamma_of_whole_numbers():
+    """Q(n, x) = e⁻ˣ Σ xᵏ/k! over k < n."""
+    x = np.linspace(0.1, 30, 200)
+    for n in (1, 2, 5, 12):
+        terms = [x**k / math.factorial(k) for k in range(n)]
+        np.testing.assert_allclose(igammac(np.float64(n), x), np.exp(-x) * sum(terms), rtol=1e-14)
+        np.testing.assert_allclose(igamma(np.float64(n), x) + igammac(np.float64(n), x), 1, rtol=1e-15)
+
+
+ALL = [lgamma, digamma, lambda x: polygamma(x, 1), lambda x: polygamma(x, 2), lambda x: bessel_i(x, 0, False), erfcx, ndtri,
+       lambda x: bessel_i(x, 1, True), log_ndtr, lambda x: zeta(x, x), lambda x: igamma(x, x), lambda x: igammac(x, x)]  # fmt: skip
+
+
+@pytest.mark.parametrize("function", ALL)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.float16])
+def test_dtypes_and_extremes_without_warnings(function, dtype):
+    x = np.array([[0.0, -0.0, 1, -1, 0.5, -2.5], [1e4, -1e4, np.inf, -np.inf, np.nan, 3]], dtype)
+    result = function(x)
+    assert result.dtype == dtype and result.shape == x.shape and np.isnan(result[1, 4])
+    np.testing.assert_array_equal(function(x.T), result.T)
+    tiny = 2e-2 if dtype == np.float16 else 2e-6
+    np.testing.assert_allclose(result[0, 4], function(np.float64(0.5)), rtol=tiny)
+    assert function(np.empty((0, 3), dtype)).shape == (0, 3) and function(np.array([1, 2])).dtype == np.float64

@@ -8,8 +8,8 @@ What a family file defines in public is a function of the package and, given a t
 from typing import TYPE_CHECKING
 
 from . import (
-    activation, arithmetic, counting, cumulative, elementwise, index, joining, linalg, mathematics, order, products, ranges,
-    rearrange, reduce, scattering, shape, statistics, views,
+    activation, arithmetic, counting, cumulative, elementwise, index, joining, linalg, mathematics, order, products,
+    ranges, rearrange, reduce, scattering, shape, statistics, views,
 )  # fmt: skip
 from .elementwise import *
 from .shape import *

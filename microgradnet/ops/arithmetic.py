@@ -11,12 +11,10 @@ import numpy as np
 from ..dtypes import float64
 from ..graph import Op
 from ..tensor import Tensor, describe
-from .elementwise import (
-    _quiet, _whole_divisor, _zero, clamp, floor_divide, isfinite, isnan, mul, pow, sign, sub, trunc, where,
-)  # fmt: skip
+from .elementwise import _quiet, _whole_divisor, _zero, clamp, isfinite, isnan, mul, pow, sign, sub, trunc, where
 from .public import public
 
-# --- remainders and rounding ------------------------------------------------------------------------------------------
+# --- remainders and rounding -----------------------------------------------------------------------------------------
 
 
 def _fmod(a, b, /):
@@ -29,17 +27,21 @@ fmod = Op("fmod", _fmod, lambda g, _y, _a, _b: g, lambda g, _y, a, b: -g * trunc
           doc="a - b · trunc(a / b), with the sign of a")
 frac = Op("frac", _quiet(lambda x: x - np.trunc(x)), lambda g, _y, _x: g, doc="The part behind the point, signed as x.")
 
-# --- the sign ---------------------------------------------------------------------------------------------------------
+# --- the sign --------------------------------------------------------------------------------------------------------
 
 copysign = Op("copysign", _quiet(np.copysign), lambda g, y, a, _b: g * (sign(a) * sign(y)),
               lambda g, _y, _a, _b: _zero(g, _y, _b), numpy=np.copysign, promotes="float", doc="|a| with the sign of b")
 signbit = Op("signbit", lambda x, /: np.signbit(x) if x.dtype.kind == "f" else x < 0,
              doc="Where the sign is negative, that of -0.0 too.")
-angle = Op("angle", lambda x, /: np.where(x < 0, np.asarray(math.pi, x.dtype), x * 0) if x.dtype.kind == "f"
-           else np.where(x < 0, math.pi, 0.0), _zero, promotes="float", doc="π for negative numbers, 0 for others.")
+angle = Op("angle", lambda x, /: np.where(x < 0, math.pi, np.where(x > 0, 0, x)).astype(x.dtype) + 0.0, _zero,
+           promotes="float", doc="π for negative numbers, 0 for others.")
 
 
 def _heaviside(a, b, /):
+    if not hasattr(b, "dtype"):
+        b = a.dtype.type(b)
+    elif not hasattr(a, "dtype"):
+        a = b.dtype.type(a)
     if a.dtype != b.dtype:
         raise TypeError(f"both need one dtype, got {a.dtype} and {b.dtype}")
     return np.where(a == 0, b, (a > 0).astype(a.dtype))
@@ -58,7 +60,7 @@ def positive(input: Any) -> Any:
     return input
 
 
-# --- the parts of a floating number -------------------------------------------------------------------------------------
+# --- the parts of a floating number ----------------------------------------------------------------------------------
 
 
 def _numbered(x, /, nan=0.0, posinf=None, neginf=None):
@@ -68,8 +70,9 @@ def _numbered(x, /, nan=0.0, posinf=None, neginf=None):
 nan_to_num = Op("nan_to_num", _numbered,
                 lambda g, _y, x, nan=0.0, posinf=None, neginf=None: where(isfinite(x), g, 0.0),
                 doc="nan as `nan`, inf as `posinf`, -inf as `neginf`; without these the extreme numbers of the dtype.")
-nextafter = Op("nextafter", _quiet(np.nextafter), lambda g, _y, _a, _b: g, lambda g, _y, _a, _b: _zero(g, _y, _b),
-               numpy=np.nextafter, promotes="float", doc="The floating number next to a, towards b.")
+nextafter = Op("nextafter", _quiet(np.nextafter), lambda g, _y, a, b: where(a == b, 0.0, g),
+               lambda g, _y, _a, _b: _zero(g, _y, _b), numpy=np.nextafter, promotes="float",
+               doc="The floating number next to a, towards b.")
 
 
 class Frexp(NamedTuple):
@@ -99,12 +102,12 @@ def ldexp(input: Any, other: Any) -> Any:
     return mul(input, pow(2.0, other))
 
 
-# --- whole numbers ------------------------------------------------------------------------------------------------------
+# --- whole numbers ---------------------------------------------------------------------------------------------------
 
 gcd = Op("gcd", np.gcd, promotes=True, doc="The greatest common divisor of whole numbers.")
 lcm = Op("lcm", np.lcm, promotes=True, doc="The least common multiple of whole numbers.")
 
-# --- choosing -----------------------------------------------------------------------------------------------------------
+# --- choosing --------------------------------------------------------------------------------------------------------
 
 fmax = Op("fmax", np.fmax, lambda g, _y, a, b: where((a >= b) | isnan(b), g, 0.0),
           lambda g, _y, a, b: where((a >= b) | isnan(b), 0.0, g), promotes=True,
@@ -124,7 +127,7 @@ def clamp_max(input: Any, max: Any) -> Any:
     return clamp(input, None, max)
 
 
-# --- sums and products ----------------------------------------------------------------------------------------------------
+# --- sums and products -----------------------------------------------------------------------------------------------
 
 deg2rad = Op("deg2rad", lambda x, /: x * (math.pi / 180), lambda g, _y, _x: g * (math.pi / 180), numpy=np.deg2rad,
              promotes="float", doc="Degrees as radians.")
@@ -164,7 +167,8 @@ def _addcdiv(input, tensor1, tensor2, /, value=1):
         return input + (quotient if value == 1 else value * quotient)
 
 
-addcdiv = Op("addcdiv", _addcdiv, lambda g, _y, _x, _a, _b, value=1: g, lambda g, _y, _x, _a, b, value=1: g * (value / b),
+addcdiv = Op("addcdiv", _addcdiv, lambda g, _y, _x, _a, _b, value=1: g,
+             lambda g, _y, _x, _a, b, value=1: g * (value / b),
              lambda g, _y, _x, a, b, value=1: -g * (value * (a / (b * b))), promotes=True,
              doc="input + value · tensor1 / tensor2")
 

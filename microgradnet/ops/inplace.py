@@ -16,7 +16,22 @@ import numpy as np
 from .. import graph
 from ..graph import Node, Op
 from ..tensor import Tensor, describe
-from . import activation, cumulative, elementwise, index, linalg, products, reduce, scattering, shape, statistics, views
+from . import (
+    activation,
+    arithmetic,
+    cumulative,
+    elementwise,
+    index,
+    linalg,
+    mathematics,
+    products,
+    reduce,
+    scattering,
+    shape,
+    statistics,
+    views,
+)  # fmt: skip
+from .public import is_method
 
 
 def write(op: Op, x: Tensor, *operands: Any, **params: Any) -> Tensor:
@@ -124,8 +139,9 @@ def regrow(view: Tensor, base: Tensor) -> None:
 # --- the operations with a trailing underscore ----------------------------------------------------------------------
 
 
-def in_place(function: Any) -> Callable:
+def in_place(function: Any, name: str = "") -> Callable:
     """The in-place form of an operation whose result has its first operand's shape."""
+    name = name or function.__name__
 
     def method(self, *args, **kwargs):
         tracked = _tracked(name, self, args)
@@ -136,7 +152,6 @@ def in_place(function: Any) -> Callable:
             return write(function, self, *args, **kwargs)
         return _write_composed(function, name, self, tracked, args, kwargs)
 
-    name = function.__name__
     method.__name__ = method.__qualname__ = name + "_"
     method.__doc__ = f"`{name}`, written into this tensor's memory."
     return method
@@ -211,7 +226,7 @@ def setitem(self: Tensor, where: Any, value: Any) -> None:
     graph.stamp(self.array)
 
 
-def _turning(view: Callable) -> Callable:
+def _turning(view: Callable, name: str) -> Callable:
     """The in-place form of an operation that gives a view: the handle turns, the memory stays."""
 
     def method(self, *args, **kwargs):
@@ -222,7 +237,7 @@ def _turning(view: Callable) -> Callable:
             self.node = turned.node
         return self
 
-    method.__name__ = method.__qualname__ = view.__name__ + "_"
+    method.__name__ = method.__qualname__ = name
     method.__doc__ = f"`{view.__name__}` of this tensor itself."
     return method
 
@@ -242,27 +257,35 @@ def fill_diagonal_(self: Tensor, fill_value: float, wrap: bool = False) -> Tenso
     return self
 
 
-_TURNS: list[Callable] = [shape.transpose, shape.t, shape.squeeze, shape.unsqueeze]
-WRITERS: dict[str, Any] = {
-    f.__name__: f
-    for f in [
-        *(in_place(f) for f in [
-            elementwise.mul, elementwise.neg, elementwise.abs, elementwise.exp, elementwise.log, elementwise.sqrt,
-            elementwise.rsqrt, elementwise.reciprocal, elementwise.square, elementwise.sin, elementwise.cos,
-            elementwise.tan, elementwise.tanh, elementwise.floor, elementwise.ceil, elementwise.round,
-            elementwise.trunc, elementwise.sign, elementwise.pow, elementwise.remainder, elementwise.floor_divide,
-            elementwise.erf, elementwise.expm1, elementwise.log1p, activation.sigmoid, activation.relu, index.tril,
-            index.triu, elementwise.add, elementwise.sub, elementwise.div, elementwise.clamp, index.masked_fill,
-            index.scatter, index.scatter_add, index.index_add, addcmul, addcdiv, lerp, elementwise.logical_and,
-            elementwise.logical_or, elementwise.logical_xor, elementwise.logical_not, elementwise.bitwise_and,
-            elementwise.bitwise_or, elementwise.bitwise_xor, elementwise.bitwise_not,
-        ]),
-        *(in_place(f) for f in [
-            scattering.scatter_reduce, scattering.index_copy, scattering.index_fill, scattering.index_reduce,
-            scattering.index_put, scattering.put, scattering.masked_scatter, reduce.cumsum, cumulative.cumprod,
-            statistics.renorm, linalg.addmm, products.addmv, products.addr, products.addbmm, products.baddbmm,
-        ]),
-        *(_turning(f) for f in _TURNS),
-        copy_, fill_, zero_, fill_diagonal_,
-    ]
+def _elementwise_writers() -> dict[str, Callable]:
+    """The in-place form of every elementwise operation."""
+    writers = {}
+    for family in (elementwise, arithmetic, mathematics):
+        for name in family.__all__:
+            function = getattr(family, name)
+            if is_method(function) and name not in _NEW_ONLY:
+                writers[name + "_"] = in_place(function, name)
+    return writers
+
+
+_NEW_ONLY = set("""
+    angle fmax fmin frexp isfinite isinf isnan isneginf isposinf isreal logaddexp logaddexp2 maximum minimum positive
+    rsub signbit where
+""".split())  # of the elementwise operations those that only give new tensors, as in PyTorch
+_TURNS: dict[str, Callable] = {
+    "transpose_": shape.transpose, "swapaxes_": shape.transpose, "swapdims_": shape.transpose, "t_": shape.t,
+    "squeeze_": shape.squeeze, "unsqueeze_": shape.unsqueeze,
 }  # fmt: skip
+_OTHERS: list[Any] = [
+    mathematics._polygamma, activation.sigmoid, activation.relu, index.tril, index.triu, index.masked_fill,
+    index.scatter, index.scatter_add, index.index_add, scattering.scatter_reduce, scattering.index_copy,
+    scattering.index_fill, scattering.index_reduce, scattering.index_put, scattering.put, scattering.masked_scatter,
+    reduce.cumsum, cumulative.cumprod, statistics.renorm, linalg.addmm, products.addmv, products.addr,
+    products.addbmm, products.baddbmm,
+]  # fmt: skip
+WRITERS: dict[str, Any] = {
+    **_elementwise_writers(),
+    **{name: _turning(view, name) for name, view in _TURNS.items()},
+    **{f.__name__ + "_": in_place(f) for f in _OTHERS},
+    **{f.__name__: f for f in (copy_, fill_, zero_, fill_diagonal_)},
+}

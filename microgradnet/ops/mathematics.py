@@ -15,7 +15,7 @@ from . import special, special_bessel, special_gamma
 from .elementwise import _quiet, cos, exp, exp2, log, sin, where
 from .public import public
 
-# --- of two sides -----------------------------------------------------------------------------------------------------
+# --- of two sides ----------------------------------------------------------------------------------------------------
 
 
 def _reciprocal_square(a, b):
@@ -31,7 +31,7 @@ arctan2 = atan2
 hypot = Op("hypot", _quiet(np.hypot), lambda g, y, a, _b: g * (a / y), lambda g, y, _a, b: g * (b / y), numpy=np.hypot,
            promotes="float", doc="√(a² + b²), without overflow.")
 
-# --- logarithms -------------------------------------------------------------------------------------------------------
+# --- logarithms ------------------------------------------------------------------------------------------------------
 
 logaddexp = Op("logaddexp", _quiet(np.logaddexp), lambda g, _y, a, b: g / (1 + exp(b - a)),
                lambda g, _y, a, b: g / (1 + exp(a - b)), numpy=np.logaddexp, promotes="float",
@@ -54,7 +54,7 @@ xlogy = Op("xlogy", _xlogy, lambda g, _y, a, b: where((a == 0) & (b <= 0), 0.0, 
 def _logit(x, eps=None):
     if eps is not None:
         x = np.minimum(np.maximum(x, eps), 1 - eps)
-    return np.log(x / (1 - x))
+    return np.log(x / (1.0 - x))
 
 
 def _logit_rule(g, _y, x, eps=None):
@@ -65,7 +65,7 @@ def _logit_rule(g, _y, x, eps=None):
 logit = Op("logit", lambda x, /, eps=None: _logit(x, eps), _logit_rule, promotes="float",
            doc="log(x / (1 - x)), the inverse of sigmoid; with `eps`, x is first held within [eps, 1 - eps].")
 
-# --- sin x / x ----------------------------------------------------------------------------------------------------------
+# --- sin x / x -------------------------------------------------------------------------------------------------------
 
 
 @_quiet
@@ -81,14 +81,14 @@ def _sinc_rule(g, _y, x):
 
 sinc = Op("sinc", _sinc, _sinc_rule, numpy=np.sinc, promotes="float", doc="sin(πx) / (πx), and 1 at 0")
 
-# --- the error function ---------------------------------------------------------------------------------------------------
+# --- the error function ----------------------------------------------------------------------------------------------
 
 erfc = Op("erfc", lambda x, /: special.erfc(x), lambda g, _y, x: -g * (2 / math.sqrt(math.pi) * exp(-x * x)),
           promotes="float", doc="1 - erf(x), accurate where that difference cancels.")
 erfinv = Op("erfinv", lambda x, /: special.erfinv(x), lambda g, y, _x: g * (math.sqrt(math.pi) / 2 * exp(y * y)),
             promotes="float", doc="The y with erf(y) = x.")
 
-# --- the gamma function ---------------------------------------------------------------------------------------------------
+# --- the gamma function ----------------------------------------------------------------------------------------------
 
 lgamma = Op("lgamma", lambda x, /: special_gamma.lgamma(x), lambda g, _y, x: g * digamma(x), promotes="float",
             doc="log |Γ(x)|")
@@ -113,22 +113,22 @@ def mvlgamma(input: Any, p: int) -> Any:
 
 
 def _no_derivative(name: str) -> NoReturn:
-    raise NotImplementedError(f"{name}(): there is no derivative by the first argument, which requires grad; detach() it")
+    raise NotImplementedError(f"{name}() has no derivative by its first argument, which requires grad; detach() it")
 
 
 def _density(a, x):
     """xᵃ⁻¹ e⁻ˣ / Γ(a), what the incomplete gamma functions are the integral of."""
-    return exp((a - 1) * log(x) - x - lgamma(a))
+    return exp((a - 1) * log(x) - x - lgamma(a + 0 * x))  # in the dtype of both
 
 
 igamma = Op("igamma", lambda a, x, /: special_gamma.igamma(a, x), lambda g, _y, _a, _x: _no_derivative("igamma"),
             lambda g, _y, a, x: g * _density(a, x), promotes="float",
-            doc="The regularized lower incomplete gamma function P(a, x), by whose second argument it has a derivative.")
+            doc="The regularized lower incomplete gamma function P(a, x); its derivative is that by x.")
 igammac = Op("igammac", lambda a, x, /: special_gamma.igammac(a, x), lambda g, _y, _a, _x: _no_derivative("igammac"),
              lambda g, _y, a, x: -g * _density(a, x), promotes="float",
              doc="The regularized upper incomplete gamma function Q(a, x) = 1 - P(a, x).")
 
-# --- Bessel functions -----------------------------------------------------------------------------------------------------
+# --- Bessel functions ------------------------------------------------------------------------------------------------
 
 
 def _bessel_ratio(y, x):

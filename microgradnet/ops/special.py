@@ -78,9 +78,11 @@ def _elementwise(derivative: Callable) -> Callable:
                 result.imag = x.imag * derivative(x.real)
                 return result
             flat_x, flat_result = x.ravel(), result.reshape(-1)
-            for start in range(0, x.size, _BLOCK):
-                block = slice(start, start + _BLOCK)
-                flat_result[block] = function(flat_x[block].astype(result.dtype, copy=False))
+            work = np.promote_types(result.dtype, np.float32)  # half precision is for storage
+            with np.errstate(all="ignore"):
+                for start in range(0, x.size, _BLOCK):
+                    block = slice(start, start + _BLOCK)
+                    flat_result[block] = function(flat_x[block].astype(work, copy=False))
             return result
 
         return lifted
@@ -142,8 +144,7 @@ def erfcx(x: np.ndarray) -> np.ndarray:
     middle = np.minimum(y, 0.46875)
     small = np.exp(middle * middle) * (1 - np.copysign(middle, x) * _rational(middle * middle, _ERF_SMALL))
     tail = _scaled_tail(y)
-    with np.errstate(over="ignore"):
-        mirrored = 2 * _exp_square(np.minimum(np.where(x < 0, y, 0), 28), 1) - tail
+    mirrored = 2 * _exp_square(np.minimum(np.where(x < 0, y, 0), 28), 1) - tail
     return np.where(y <= 0.46875, small, np.where(x < 0, mirrored, tail))
 
 

@@ -55,7 +55,7 @@ def _from_integer(x: np.ndarray) -> np.ndarray:
     return x - np.rint(x)
 
 
-# --- log Γ ----------------------------------------------------------------------------------------------------------
+# --- log Γ -----------------------------------------------------------------------------------------------------------
 
 
 @functools.cache
@@ -91,12 +91,12 @@ def lgamma(x: np.ndarray) -> np.ndarray:
     size = np.abs(x)
     y = _log_gamma_positive(size)
     # Γ(x) Γ(-x) = -π / (x sin πx)
-    reflected = np.log(np.pi) - np.log(size * np.abs(np.sin(np.pi * _from_integer(x)))) - y
+    reflected = np.log(np.pi / np.abs(np.sin(np.pi * _from_integer(x)))) - np.log(size) - y
     y = np.where(x < 0, reflected, y)
     return np.where(np.isinf(x) | (x == 0), np.inf, y)
 
 
-# --- its derivatives --------------------------------------------------------------------------------------------------
+# --- its derivatives -------------------------------------------------------------------------------------------------
 
 
 @_in_double
@@ -157,7 +157,7 @@ def _hurwitz(s: np.ndarray, q: np.ndarray) -> np.ndarray:
     for k, b in enumerate(_BERNOULLI):
         total += b * term
         term = term * (s + 2 * k + 1) * (s + 2 * k + 2) / ((2 * k + 3) * (2 * k + 4)) / (a * a)
-    return np.where(np.isinf(first), np.inf, total)
+    return np.where(np.isinf(first), np.inf, np.where(np.isinf(q), 0, total))
 
 
 @_in_double
@@ -175,7 +175,7 @@ def zeta(s: np.ndarray, q: np.ndarray) -> np.ndarray:
     return np.where(np.isnan(s + q) | (s < 1), np.nan, np.where(s == 1, np.inf, y))
 
 
-# --- the incomplete gamma functions -------------------------------------------------------------------------------------
+# --- the incomplete gamma functions ----------------------------------------------------------------------------------
 
 
 def _log_ratio(x: np.ndarray, a: np.ndarray) -> np.ndarray:
