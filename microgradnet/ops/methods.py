@@ -130,8 +130,6 @@ for _name in ("relu", "sigmoid", "softmax", "log_softmax"):  # the others are fo
 for _name, _writer in inplace.WRITERS.items():
     setattr(Tensor, _name, _writer)
 
-Tensor.polygamma = mathematics._polygamma  # type: ignore[attr-defined]  # as a function its order comes first
-
 
 def where_method(self: Tensor, condition: Tensor, other: Any) -> Tensor:
     """self where the condition holds, other elsewhere."""
@@ -219,6 +217,7 @@ def isclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-
 for _name, _attribute in dict(
     to=to, where=where_method, contiguous=contiguous, cpu=cpu, cuda=cuda, data_ptr=share_memory_of, stride=stride,
     equal=equal, allclose=allclose, isclose=isclose,
+    polygamma=mathematics._polygamma,  # as a function its order comes first
     type=lambda self, dtype=None, **_: f"microgradnet.{self.dtype}" if dtype is None else self.to(dtype),
     type_as=lambda self, other: self.to(other.dtype),
     T=property(lambda self: shape.permute(self, *reversed(range(self.ndim))), doc="The dimensions in reverse order."),
