@@ -1,4 +1,4 @@
-"""The eight workloads, written once for every library.
+"""The nine workloads, written once for every library.
 
 A function `<program>_<library>` gets the arrays to start from and returns `step, results`: `step()` makes one training
 step and returns the loss, `results()` the arrays in which the libraries must agree: the parameters of a network, the
@@ -21,17 +21,20 @@ CLASSIFIERS = {  # name: (sizes, batch, optimizer); ReLU and cross-entropy
     "deep": ((32,) * 21, 16, "sgd"),
     "adam-small": ((784, 100, 10), 32, "adam"),
 }
-WORKLOADS = ("nndl", *CLASSIFIERS, "chain", "elem")
+WORKLOADS = ("nndl", *CLASSIFIERS, "chain", "elem", "conv")
 
 
 def build(workload, library, lr):
     """`step, results` of one workload in one library."""
-    nndl, classifier, chain, elem = PROGRAMS[library]
+    nndl, classifier, chain, elem, conv = PROGRAMS[library]
     rng = np.random.default_rng(0)
     if workload == "chain":  # values for which 1,000 operations neither lose nor blow up the gradient
         return chain(*(np.array(value, np.float32) for value in (0.5, 1.0, 1e-4)))
     if workload == "elem":
         return elem(*rng.standard_normal((3, 1_000_000), dtype=np.float32))
+    if workload == "conv":
+        shapes = (32, 1, 3, 3), (32,), (64, 32, 3, 3), (64,), (32, 1, 28, 28)
+        return conv(*(rng.uniform(-1, 1, shape).astype(np.float32) / 9 for shape in shapes))
     sizes, batch, optimizer = CLASSIFIERS.get(workload, ((784, 30, 10), 10, "sgd"))
     weights, biases = [], []
     for n_in, n_out in itertools.pairwise(sizes):
@@ -363,6 +366,90 @@ def elem_jax(x, y, z):
     return gradients_jax(jax, lambda x, y, z: jnp.tanh(x * y + z).sum(), x, y, z)
 
 
+# conv: 32 images of 28 × 28 through 3 × 3 convolutions to 32 and 64 channels with a ReLU between, the mean square of
+# the result, and its gradients by weights and biases: the convolutions of PyTorch's MNIST example
+
+
+def conv_numpy(w1, b1, w2, b2, x):
+    n, gradients = len(x), []
+    rows1, rows2 = w1.reshape(32, 9), w2.reshape(64, 32 * 9)
+
+    def columns(x):
+        """Every 3 × 3 window of each image as a column: im2col."""
+        windows = np.lib.stride_tricks.sliding_window_view(x, (3, 3), axis=(2, 3))
+        return windows.transpose(0, 1, 4, 5, 2, 3).reshape(n, 9 * x.shape[1], -1)
+
+    def step():
+        columns1 = columns(x)
+        z = rows1 @ columns1 + b1[:, None]
+        columns2 = columns(np.maximum(z, 0).reshape(n, 32, 26, 26))
+        y = rows2 @ columns2 + b2[:, None]
+        loss = (y * y).mean()
+
+        dy = 2 * y / y.size
+        dw2 = (dy @ columns2.transpose(0, 2, 1)).sum(axis=0)
+        db2 = dy.sum(axis=(0, 2))
+        dcolumns = (rows2.T @ dy).reshape(n, 32, 3, 3, 24, 24)
+        da = np.zeros((n, 32, 26, 26), np.float32)
+        for i in range(3):
+            for j in range(3):
+                da[:, :, i : i + 24, j : j + 24] += dcolumns[:, :, i, j]
+        dz = da.reshape(z.shape) * (z > 0)
+        dw1 = (dz @ columns1.transpose(0, 2, 1)).sum(axis=0)
+        db1 = dz.sum(axis=(0, 2))
+        gradients[:] = dw1.reshape(w1.shape), db1, dw2.reshape(w2.shape), db2
+        return loss
+
+    return step, lambda: gradients
+
+
+def conv_microgradnet(w1, b1, w2, b2, x):
+    import microgradnet as mg
+    from microgradnet import nn
+
+    model = nn.Sequential(nn.Conv2d(1, 32, 3), nn.ReLU(), nn.Conv2d(32, 64, 3))
+    copy_into(model, (w1, w2), (b1, b2), mg)
+    x = mg.from_numpy(x)
+
+    def step():
+        model.zero_grad()
+        y = model(x)
+        loss = (y * y).mean()
+        loss.backward()
+        return loss
+
+    return step, lambda: [p.grad.numpy() for p in model.parameters()]
+
+
+def conv_torch(w1, b1, w2, b2, x):
+    import torch
+    from torch import nn
+
+    model = nn.Sequential(nn.Conv2d(1, 32, 3), nn.ReLU(), nn.Conv2d(32, 64, 3))
+    copy_into(model, (w1, w2), (b1, b2), torch)
+    x = torch.from_numpy(x)
+
+    def step():
+        model.zero_grad()
+        y = model(x)
+        loss = (y * y).mean()
+        loss.backward()
+        return loss
+
+    return step, lambda: [p.grad.numpy() for p in model.parameters()]
+
+
+def conv_jax(w1, b1, w2, b2, x):
+    import jax
+
+    def value(w1, b1, w2, b2):
+        z = jax.lax.conv(x, w1, (1, 1), "VALID") + b1[:, None, None]
+        y = jax.lax.conv(jax.nn.relu(z), w2, (1, 1), "VALID") + b2[:, None, None]
+        return (y * y).mean()
+
+    return gradients_jax(jax, value, w1, b1, w2, b2)
+
+
 # what several of the above need
 
 
@@ -409,7 +496,7 @@ def training_jax(cost, weights, biases, optimizer, lr, beta1=0.9, beta2=0.999, e
 
 def gradients_jax(jax, function, *arguments):
     arguments = [jax.numpy.array(argument) for argument in arguments]
-    value_and_grad = jax.jit(jax.value_and_grad(function, argnums=(0, 1, 2)))
+    value_and_grad = jax.jit(jax.value_and_grad(function, argnums=tuple(range(len(arguments)))))
     gradients = []
 
     def step():
@@ -420,8 +507,10 @@ def gradients_jax(jax, function, *arguments):
 
 
 PROGRAMS = {
-    "numpy": (nndl_numpy, classifier_numpy, chain_numpy, elem_numpy),
-    "microgradnet": (nndl_microgradnet, classifier_microgradnet, chain_microgradnet, elem_microgradnet),
-    "torch": (nndl_torch, classifier_torch, chain_torch, elem_torch),
-    "jax": (nndl_jax, classifier_jax, chain_jax, elem_jax),
-}
+    "numpy": (nndl_numpy, classifier_numpy, chain_numpy, elem_numpy, conv_numpy),
+    "microgradnet": (
+        nndl_microgradnet, classifier_microgradnet, chain_microgradnet, elem_microgradnet, conv_microgradnet,
+    ),
+    "torch": (nndl_torch, classifier_torch, chain_torch, elem_torch, conv_torch),
+    "jax": (nndl_jax, classifier_jax, chain_jax, elem_jax, conv_jax),
+}  # fmt: skip

@@ -58,7 +58,7 @@ def with_nan(*arguments):
 
 @pytest.mark.parametrize("fault", [without_output_bias, with_twice_the_rate, with_a_parameter_less, with_nan])
 def test_the_check_catches_a_wrong_computation(fault, monkeypatch, capsys):
-    monkeypatch.setitem(workloads.PROGRAMS, "torch", (fault, None, None, None))
+    monkeypatch.setitem(workloads.PROGRAMS, "torch", (fault, *[None] * 4))
     assert not check.check(["torch"], ["nndl"])
     assert "DIFFERS" in capsys.readouterr().out
 
