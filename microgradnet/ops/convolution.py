@@ -21,17 +21,20 @@ import numpy as np
 
 from ..graph import Op
 from .reduce import sum
-from .window import add_windows, count, view_windows
+from .window import count, slices, view_windows
 
 __all__: list[str] = []  # functions are in nn.functional, as in PyTorch
 
 CACHE = 1 << 18  # elements of the columns that are made at a time: more would fall out of the cache
 
 
-def _parts(batch: int, columns: int) -> Iterator[slice]:
-    """The batch in parts whose columns stay in the cache; an example has this many elements in its columns."""
+def _parts(batch: int, columns: int, dtype: np.dtype) -> Iterator[tuple[slice, np.ndarray]]:
+    """The batch in parts whose columns stay in the cache, and room for these; an example has `columns` elements."""
     step = max(1, CACHE // max(columns, 1))
-    return (slice(i, i + step) for i in range(0, batch, step))
+    room = np.empty(min(step, batch) * columns, dtype)
+    for start in range(0, batch, step):
+        part = slice(start, min(start + step, batch))
+        yield part, room[: (part.stop - start) * columns]
 
 
 def _padded(x, padding):
@@ -46,10 +49,16 @@ def _inner(padding):
     return (..., *(slice(p, -p or None) for p in padding))
 
 
-def _columns(x, kernel, out, stride, dilation, groups):
-    """The windows of a padded input as columns: (groups, C / groups · kernel, N · out)."""
-    windows = np.moveaxis(view_windows(x, kernel, out, stride, dilation), 0, 1 + len(kernel))
-    return windows.reshape(groups, x.shape[1] // groups * math.prod(kernel), x.shape[0] * math.prod(out))
+def _windows(x, kernel, out, stride, dilation):
+    """The windows of a padded input, as a view (C, *kernel, N, *out)."""
+    return np.moveaxis(view_windows(x, kernel, out, stride, dilation), 0, 1 + len(kernel))
+
+
+def _columns(windows, part, room, shape):
+    """Part of the windows as columns, of this shape: (groups, C / groups · kernel, N · out)."""
+    windows = windows[(slice(None),) * (windows.ndim // 2) + (part,)]
+    np.copyto(room.reshape(windows.shape), windows)
+    return room.reshape(*shape, -1)
 
 
 def _rows(y, groups):
@@ -75,10 +84,14 @@ def _convolution(x, w, b, /, stride, padding, dilation, groups):
     out = _checked(x, w, b, stride, padding, dilation, groups)
     n, kernel = len(x), w.shape[2:]
     x, rows = _padded(x, padding), w.reshape(groups, len(w) // groups, -1)
+    windows = _windows(x, kernel, out, stride, dilation)
     y = np.empty((n, len(w), *out), np.result_type(x, w))
-    for part in _parts(n, rows.shape[-1] * groups * math.prod(out)):
-        product = np.matmul(rows, _columns(x[part], kernel, out, stride, dilation, groups))
-        y[part] = product.reshape(len(w), -1, *out).swapaxes(0, 1)
+    for part, room in _parts(n, rows.shape[-1] * groups * math.prod(out), x.dtype):
+        columns = _columns(windows, part, room, (groups, rows.shape[-1]))
+        if len(y[part]) == 1:
+            np.matmul(rows, columns, out=y[part].reshape(groups, -1, columns.shape[-1]))
+        else:
+            y[part] = np.matmul(rows, columns).reshape(len(w), -1, *out).swapaxes(0, 1)
     if b is not None:
         y += b.reshape((-1, *[1] * len(kernel)))
     return y
@@ -88,10 +101,13 @@ def _convolution_input(g, w, /, size, stride, padding, dilation, groups):
     kernel, out = w.shape[2:], g.shape[2:]
     x = np.zeros((len(g), w.shape[1] * groups, *(n + 2 * p for n, p in zip(size, padding))), np.result_type(g, w))
     turned = w.reshape(groups, len(w) // groups, -1).swapaxes(1, 2)
-    for part in _parts(len(g), turned.shape[1] * groups * math.prod(out)):
-        columns = np.matmul(turned, _rows(g[part], groups))
-        windows = columns.reshape(x.shape[1], *kernel, -1, *out)
-        add_windows(x[part], np.moveaxis(windows, 1 + len(kernel), 0), kernel, stride, dilation)
+    places = slices(kernel, out, stride, dilation)
+    for part, room in _parts(len(g), turned.shape[1] * groups * math.prod(out), x.dtype):
+        rows = _rows(g[part], groups)
+        columns = np.matmul(turned, rows, out=room.reshape(*turned.shape[:2], rows.shape[-1]))
+        windows, total = columns.reshape(x.shape[1], *kernel, -1, *out), x[part].swapaxes(0, 1)
+        for k, under in places:
+            total[under] += windows[(slice(None), *k)]
     return np.ascontiguousarray(x[_inner(padding)])
 
 
@@ -99,8 +115,9 @@ def _convolution_weight(x, g, /, kernel, stride, padding, dilation, groups):
     out = g.shape[2:]
     x, w = _padded(x, padding), np.zeros((g.shape[1], x.shape[1] // groups, *kernel), np.result_type(x, g))
     rows = w.reshape(groups, g.shape[1] // groups, -1)
-    for part in _parts(len(x), rows.shape[-1] * groups * math.prod(out)):
-        columns = _columns(x[part], kernel, out, stride, dilation, groups)
+    windows = _windows(x, kernel, out, stride, dilation)
+    for part, room in _parts(len(x), rows.shape[-1] * groups * math.prod(out), x.dtype):
+        columns = _columns(windows, part, room, (groups, rows.shape[-1]))
         rows += np.matmul(_rows(g[part], groups), columns.swapaxes(1, 2))
     return w
 

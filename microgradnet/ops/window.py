@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
@@ -36,10 +35,12 @@ def view_windows(x, kernel, out, stride, dilation):
     return as_strided(x, (*x.shape[:-n], *kernel, *out), strides, writeable=False)
 
 
-def _slices(kernel, out, stride, dilation) -> Iterator[tuple[tuple, tuple]]:
+def slices(kernel, out, stride, dilation) -> list[tuple[tuple, tuple]]:
     """For each place k in the window: (k, the slices of x that lie under it as the window moves)."""
-    for k in itertools.product(*map(range, kernel)):
-        yield k, (..., *(slice(i * d, i * d + s * (n - 1) + 1, s) for i, d, n, s in zip(k, dilation, out, stride)))
+    return [
+        (k, (..., *(slice(i * d, i * d + s * (n - 1) + 1, s) for i, d, n, s in zip(k, dilation, out, stride))))
+        for k in itertools.product(*map(range, kernel))
+    ]
 
 
 def _windows(x, /, kernel, stride, dilation):
@@ -50,17 +51,11 @@ def _windows(x, /, kernel, stride, dilation):
     return np.ascontiguousarray(view_windows(x, kernel, out, stride, dilation))
 
 
-def add_windows(total, parts, kernel, stride, dilation):
-    """Add each place of the windows, parts[…, k, o], to where it lies in the total."""
-    n = len(kernel)
-    for k, under in _slices(kernel, parts.shape[-n:], stride, dilation):
-        total[under] += parts[(..., *k, *[slice(None)] * n)]
-
-
 def _overlaid(parts, /, size, stride, dilation):
     n = len(size)
     total = np.zeros((*parts.shape[: -2 * n], *size), parts.dtype)
-    add_windows(total, parts, parts.shape[-2 * n : -n], stride, dilation)
+    for k, under in slices(parts.shape[-2 * n : -n], parts.shape[-n:], stride, dilation):
+        total[under] += parts[(..., *k, *[slice(None)] * n)]
     return total
 
 
@@ -103,7 +98,7 @@ def _max_pool(x, /, kernel, stride, padding, dilation, many):
     best = np.full(shape, _lowest(x.dtype), x.dtype)
     index = np.empty(shape, np.int64)
     index[...] = _flat(inside, steps)
-    for k, under in _slices(kernel, many, stride, dilation):
+    for k, under in slices(kernel, many, stride, dilation):
         _take_larger(best, index, x[under], int(np.dot(np.multiply(k, dilation), steps)))
     index += _flat(corner, steps)
     return best, index
