@@ -28,8 +28,8 @@ from .tensor import Tensor
 
 __version__ = "0.1.0"
 
-_SUBMODULES = {"autograd", "backprop", "cli", "datasets", "func", "nn", "ops", "optim", "random", "special", "utils",
-               "viz"}
+_SUBMODULES = {"autograd", "backprop", "cli", "datasets", "func", "linalg", "nn", "ops", "optim", "random", "special",
+               "utils", "viz"}
 _LAZY = {
     "draw": "viz", "save": "serialization", "load": "serialization", "save_checkpoint": "serialization",
     "load_checkpoint": "serialization", "CheckpointError": "serialization", "set_printoptions": "printing",

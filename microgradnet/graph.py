@@ -596,6 +596,8 @@ class Op:
             return IndexError(message)
         if isinstance(error, ZeroDivisionError):
             return DivisionByZero(message)
+        if isinstance(error, np.linalg.LinAlgError):
+            return LinAlgError(message)
         return DtypeError(message) if isinstance(error, TypeError) else ShapeError(message)
 
 
@@ -608,6 +610,10 @@ def _mark_view(view: Tensor, of: Tensor) -> None:
 
 class ShapeError(RuntimeError, ValueError):
     """Operands that do not fit: a RuntimeError as in PyTorch and a ValueError as in NumPy."""
+
+
+class LinAlgError(RuntimeError, np.linalg.LinAlgError):
+    """A matrix that has no such inverse or factor."""
 
 
 class DtypeError(RuntimeError, TypeError):

@@ -87,3 +87,112 @@ class histogram(Named, names="hist bin_edges"):
 
     hist: Tensor
     bin_edges: Tensor
+
+
+class slogdet(Named, names="sign logabsdet"):
+    """What `slogdet` gives."""
+
+    sign: Tensor
+    logabsdet: Tensor
+
+
+class qr(Named, names="Q R"):
+    """What `qr` gives."""
+
+    Q: Tensor
+    R: Tensor
+
+
+class svd(Named, names="U S V"):
+    """What `svd` gives: V, not Vᵀ."""
+
+    U: Tensor
+    S: Tensor
+    V: Tensor
+
+
+class linalg_slogdet(slogdet):
+    """What `linalg.slogdet` gives."""
+
+
+class linalg_qr(qr):
+    """What `linalg.qr` gives."""
+
+
+class linalg_svd(Named, names="U S Vh"):
+    """What `linalg.svd` gives."""
+
+    U: Tensor
+    S: Tensor
+    Vh: Tensor
+
+
+class linalg_eigh(Named, names="eigenvalues eigenvectors"):
+    """What `linalg.eigh` gives."""
+
+    eigenvalues: Tensor
+    eigenvectors: Tensor
+
+
+class linalg_lstsq(Named, names="solution residuals rank singular_values"):
+    """What `linalg.lstsq` gives."""
+
+    solution: Tensor
+    residuals: Tensor
+    rank: Tensor
+    singular_values: Tensor
+
+
+class linalg_lu(Named, names="P L U"):
+    """What `linalg.lu` gives."""
+
+    P: Tensor
+    L: Tensor
+    U: Tensor
+
+
+class linalg_lu_factor(Named, names="LU pivots"):
+    """What `linalg.lu_factor` gives."""
+
+    LU: Tensor
+    pivots: Tensor
+
+
+class linalg_lu_factor_ex(Named, names="LU pivots info"):
+    """What `linalg.lu_factor_ex` gives."""
+
+    LU: Tensor
+    pivots: Tensor
+    info: Tensor
+
+
+class lu_unpack(linalg_lu):
+    """What `lu_unpack` gives."""
+
+
+class triangular_solve(Named, names="solution cloned_coefficient"):
+    """What `triangular_solve` gives."""
+
+    solution: Tensor
+    cloned_coefficient: Tensor
+
+
+class linalg_inv_ex(Named, names="inverse info"):
+    """What `linalg.inv_ex` gives."""
+
+    inverse: Tensor
+    info: Tensor
+
+
+class linalg_cholesky_ex(Named, names="L info"):
+    """What `linalg.cholesky_ex` gives."""
+
+    L: Tensor
+    info: Tensor
+
+
+class linalg_solve_ex(Named, names="result info"):
+    """What `linalg.solve_ex` gives."""
+
+    result: Tensor
+    info: Tensor

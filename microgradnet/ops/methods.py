@@ -16,7 +16,9 @@ from . import (
     counting,
     creation,
     cumulative,
+    decomposition,
     elementwise,
+    elimination,
     index,
     inplace,
     joining,
@@ -24,6 +26,7 @@ from . import (
     mathematics,
     order,
     products,
+    ranges,
     rearrange,
     reduce,
     scattering,
@@ -119,8 +122,11 @@ for _name, _long in [("add", "add_"), ("sub", "sub_"), ("mul", "mul_"), ("truedi
                      ("rshift", "bitwise_right_shift_")]:
     setattr(Tensor, f"__i{_name}__", _in_place_operator(inplace.WRITERS[_long]))  # self += other, …
 
-for _family in (elementwise, shape, index, reduce, linalg, views, order, cumulative, statistics, counting, scattering,
-                arithmetic, mathematics, rearrange, joining, products):
+FAMILIES = (elementwise, shape, index, reduce, linalg, activation, arithmetic, mathematics, views, order, cumulative,
+            statistics, counting, scattering, rearrange, joining, products, ranges, decomposition, elimination)
+for _family in FAMILIES:
+    if _family in (activation, ranges):  # of activations PyTorch makes four methods, below; ranges have no operand
+        continue
     for _name in _family.__all__:
         if is_method(getattr(_family, _name)) and _name not in NO_METHODS:
             setattr(Tensor, _name, getattr(_family, _name))

@@ -279,8 +279,12 @@ def norm(input: Tensor, p: Any = 2, dim: Any = None, keepdim: bool = False, dtyp
     _refuse_whole("norm", input)
     if p in (2, 2.0, "fro", None):
         return euclidean(input, dim=dim, keepdim=keepdim)
+    if p == "nuc":
+        from ..linalg import matrix_norm
+
+        return matrix_norm(input, p, (-2, -1) if dim is None else dim, keepdim)
     if isinstance(p, str):
-        raise ValueError(f"norm(): p must be a number, inf, or 'fro', got {p!r}")
+        raise ValueError(f"norm(): p must be a number, inf, 'fro' or 'nuc', got {p!r}")
     size = abs(input)
     if p == float("inf"):
         return amax(size, dim=dim, keepdim=keepdim)
