@@ -171,8 +171,7 @@ def matrix_rank(A: Tensor, tol: Any = None, hermitian: bool = False, *, atol: An
 def solve(A: Tensor, B: Tensor, *, left: bool = True) -> Tensor:
     """X with A X = B, or X A = B if not `left`; B is (…, n, k), or one vector (n,) or (…, n) for each matrix."""
     square("solve", A)
-    vector = B.ndim == 1 or (B.ndim == A.ndim - 1 and tuple(B.shape) == tuple(A.shape[:-1]))
-    if vector:
+    if B.ndim == 1 or tuple(B.shape) == tuple(A.shape[:-1]):
         if not left:
             raise ShapeError(f"solve(): B {describe(B)} is taken for vectors, which with left=False it may not be")
         return solve_op(A, B.unsqueeze(-1)).squeeze(-1)

@@ -13,11 +13,13 @@ from samples import Sample, leaves
 
 import microgradnet as mg
 from microgradnet import graph
-from microgradnet.graph import Op, Spec
+from microgradnet.graph import Op, Parts, Spec
 from microgradnet.ops.index import Slot
 
 # Their forwards accept complex numbers, but mean another function there.
-NOT_ANALYTIC = {"abs", "sign"}
+NOT_ANALYTIC = {"abs", "sign", "pinv", "cofactors", "slogdet", "cholesky", "qr", "eigh", "svd"}
+# They read one triangle of a symmetric matrix and give the gradient as if of both: right along symmetric directions.
+SYMMETRIC = {"cholesky", "eigh"}
 
 
 def tuple_of(result: Any) -> tuple:
@@ -36,6 +38,12 @@ def normal(seed: int, *likes: Any) -> list[np.ndarray]:
     """Normal numbers of the shapes and dtypes of these arrays or tensors."""
     rng = np.random.default_rng(seed)
     return [np.asarray(rng.standard_normal(tuple(x.shape))).astype(x.dtype) for x in likes]
+
+
+def directions(op: Op, seed: int, *likes: Any) -> list[np.ndarray]:
+    """Random directions that arguments of these shapes may move in."""
+    made = normal(seed, *likes)
+    return [v + v.mT for v in made] if op.name in SYMMETRIC else made
 
 
 def inner(lefts: Any, rights: Any) -> Any:
@@ -97,7 +105,7 @@ def check_first_order(op: Op, sample: Sample) -> None:
     """Each gradient against the slope of the function itself, along a random direction."""
     given, wrt, seeds = gradients(op, sample)
     positions = [i for i, value in enumerate(sample.args) if isinstance(value, np.ndarray) and value.dtype.kind == "f"]
-    for i, g, x, direction in zip(positions, given, wrt, normal(2, *wrt)):
+    for i, g, x, direction in zip(positions, given, wrt, directions(op, 2, *wrt)):
         assert g.shape == x.shape, f"{op.name}({sample}): the gradient of argument {i} has shape {tuple(g.shape)}"
         expected = inner((s.array for s in seeds), slope(op, sample, [i], [direction]))
         close(inner([g.array], [direction]), expected, 1e-9, f"{op.name}({sample}): gradient of argument {i}")
@@ -115,7 +123,8 @@ def check_second_order(op: Op, sample: Sample) -> None:
         else [mg.Tensor(np.zeros(v.shape)) for v in variables]
     )
     positions = [i for i, value in enumerate(sample.args) if isinstance(value, np.ndarray) and value.dtype.kind == "f"]
-    for k, (g, v, direction) in enumerate(zip(second, variables, normal(4, *variables))):
+    moves = [*directions(op, 4, *wrt), *normal(5, *seeds)]
+    for k, (g, direction) in enumerate(zip(second, moves)):
 
         def weighted_gradients(step: float) -> list[np.ndarray]:
             args = list(sample.args)
@@ -259,7 +268,7 @@ def rule_arguments(op: Op, sample: Sample) -> tuple[Any, Any, list]:
     arrays = [np.array(a) if isinstance(a, np.ndarray) else a for a in sample.args]
     y = op.forward(*arrays, **sample.params)
     g = tuple(normal(1, *y)) if isinstance(y, tuple) else normal(1, np.asarray(y))[0]
-    return g, y, arrays
+    return Parts(dict(enumerate(g))) if op.takes_parts else g, y, arrays
 
 
 def rules_of(op: Op, sample: Sample) -> list[tuple[int, Callable, list[str]]]:

@@ -470,9 +470,11 @@ _TRIANGLES = lambda draw: [  # noqa: E731
 ] + [Sample((draw(3, 3),))]
 
 
-import samples_arrays  # noqa: E402 - it needs what is defined above
+import samples_arrays  # noqa: E402 - they need what is defined above
+import samples_linalg  # noqa: E402
 
 SAMPLES.update(samples_arrays.SAMPLES)
+SAMPLES.update(samples_linalg.SAMPLES)
 
 
 def leaves(sample: Sample, dtype: Any = np.float64) -> list[Any]:

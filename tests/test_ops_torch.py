@@ -5,6 +5,7 @@ import warnings
 
 import numpy as np
 import pytest
+import samples_linalg
 from opcheck import normal, tuple_of
 from samples import INTERNAL, TABLE, leaves, samples
 
@@ -200,9 +201,10 @@ SAME |= {"windows": torch_windows, "overlay": torch_overlay, "max_pool": torch_m
          "convolution_weight": torch_convolution_weight, "resample": torch_resample}  # fmt: skip
 
 
-from torch_arrays import SAME as SAME_ARRAYS  # noqa: E402 - it imports torch
+import torch_arrays  # noqa: E402 - they import torch
+import torch_linalg  # noqa: E402
 
-SAME.update(SAME_ARRAYS)
+SAME |= torch_arrays.SAME | torch_linalg.SAME
 
 
 # In PyTorch these claim a derivative that is not implemented: 0 here, or none.
@@ -293,7 +295,7 @@ BETTER = {  # where PyTorch's rounding errors show
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", [n for n in UNARY if n not in ("bitwise_not", "one_hot", "repeated_index")])
+@pytest.mark.parametrize("name", [n for n in UNARY if n not in (*samples_linalg.SAMPLES, "bitwise_not", "one_hot", "repeated_index")])
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_special_arguments(name):
     check_special(name, [np.array(SPECIAL)])

@@ -101,7 +101,7 @@ cofactors_op = Op("cofactors", _cofactors, _cofactors_rule)
 det_op = Op("det", lambda x, /: np.asarray(np.linalg.det(x)), lambda g, _y, x: _numbers(g) * cofactors_op(x),
             numpy=np.linalg.det)
 slogdet_op = Op("slogdet", lambda x, /: tuple(map(np.asarray, np.linalg.slogdet(x))),
-                joint=lambda _needs, g, _y, x: (_numbers(g[1]) * inv_op(x).mT,))
+                joint=lambda _needs, g, _y, x: (_numbers(g[1]) * inv_op(x.mT),))
 
 
 def det(input: Any) -> Any:
@@ -171,7 +171,7 @@ eigh_op = Op("eigh", lambda x, /, upper=False: tuple(np.linalg.eigh(x, "U" if up
 eigh_op.takes_parts = True  # for the values alone needs no gaps between them
 
 
-def _svd_rule(_needs, g, y, x, full_matrices=False):
+def _svd_rule(_needs, g, y, _x, full_matrices=False):
     # From U S Vᵀ = X, UᵀU = VᵀV = I; Townsend, "Differentiating the singular value decomposition", 2016.
     u, s, vh = y
     k = s.shape[-1]
@@ -182,12 +182,12 @@ def _svd_rule(_needs, g, y, x, full_matrices=False):
     if g_u is not None:
         m = u.mT @ g_u[..., :, :k]
         inner = inner + (m - m.mT) / _gaps(s * s, 1.0) * columns(s)
-        if x.shape[-2] > k:
+        if _x.shape[-2] > k:
             beyond = beyond + ((g_u[..., :, :k] - u @ m) / columns(s)) @ vh
     if g_vh is not None:
         m = vh @ g_vh[..., :k, :].mT
         inner = inner + rows(s) * ((m - m.mT) / _gaps(s * s, 1.0))
-        if x.shape[-1] > k:
+        if _x.shape[-1] > k:
             beyond = beyond + u @ ((g_vh[..., :k, :] - m.mT @ vh) / rows(s))
     return (u @ inner @ vh + beyond,)
 
