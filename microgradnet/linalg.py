@@ -15,19 +15,19 @@ from . import ops, return_types
 from .graph import LinAlgError, ShapeError
 from .ops import cross, matmul
 from .ops.decomposition import (
+    check_matrix,
+    check_square,
     cholesky_op,
     det,
     eigh_op,
     eye_like,
     inv_op,
-    matrix,
     matrix_exp,
     matrix_power,
     pinv_op,
     qr_op,
     slogdet_op,
     solve_op,
-    square,
     svd_op,
 )
 from .ops.elimination import exchanged, factors, lu_factor, pivots_of
@@ -59,7 +59,7 @@ def matrix_norm(A: Tensor, ord: Any = "fro", dim: Any = (-2, -1), keepdim: bool 
         one; 1 and -1 the largest and smallest sum of a column's magnitudes, inf and -inf that of a row's.
     """
     A = A if dtype is None else A.to(dtype)
-    matrix("matrix_norm", A)
+    check_matrix("matrix_norm", A)
     if len(dim) != 2:
         raise RuntimeError(f"matrix_norm(): dim must be two dimensions, got {dim}")
     if ord == "fro":
@@ -96,12 +96,12 @@ def norm(A: Tensor, ord: Any = None, dim: Any = None, keepdim: bool = False, *, 
 
 def cond(A: Tensor, p: Any = None) -> Tensor:
     """‖A‖ ‖A⁻¹‖ in the norm p; by default the largest singular value over the smallest."""
-    matrix("cond", A)
+    check_matrix("cond", A)
     if p in (None, 2, -2):
         s = svdvals(A)
         largest, smallest = ops.amax(s, dim=-1), ops.amin(s, dim=-1)
         return smallest / largest if p == -2 else largest / smallest
-    square("cond", A)
+    check_square("cond", A)
     return matrix_norm(A, p) * matrix_norm(inv(A), p)
 
 
@@ -126,7 +126,7 @@ def diagonal(A: Tensor, *, offset: int = 0, dim1: int = -2, dim2: int = -1) -> T
 
 def inv(A: Tensor) -> Tensor:
     """The inverses of square matrices (…, n, n); a LinAlgError where there is none."""
-    square("inv", A)
+    check_square("inv", A)
     return inv_op(A)
 
 
@@ -135,7 +135,7 @@ def pinv(A: Tensor, rcond: Any = None, hermitian: bool = False, *, atol: Any = N
 
     rtol is max(m, n) times the dtype's eps, or 0 if atol is given. hermitian: A is symmetric, its lower triangle read.
     """
-    matrix("pinv", A)
+    check_matrix("pinv", A)
     rtol = rcond if rtol is None else rtol
     rtol = _tolerance(A, atol, rtol)
     return pinv_op(A, rtol=rtol, hermitian=hermitian)
@@ -158,7 +158,7 @@ def _tolerance(A: Tensor, atol: Any, rtol: Any) -> Any:
 
 def matrix_rank(A: Tensor, tol: Any = None, hermitian: bool = False, *, atol: Any = None, rtol: Any = None) -> Tensor:
     """How many singular values are above max(atol, rtol · the largest), int64; the tolerances as for `pinv`."""
-    matrix("matrix_rank", A)
+    check_matrix("matrix_rank", A)
     if tol is not None:
         atol, rtol = tol, 0.0
     s = np.linalg.svd(A.array, compute_uv=False)
@@ -170,7 +170,7 @@ def matrix_rank(A: Tensor, tol: Any = None, hermitian: bool = False, *, atol: An
 
 def solve(A: Tensor, B: Tensor, *, left: bool = True) -> Tensor:
     """X with A X = B, or X A = B if not `left`; B is (…, n, k), or one vector (n,) or (…, n) for each matrix."""
-    square("solve", A)
+    check_square("solve", A)
     if B.ndim == 1 or tuple(B.shape) == tuple(A.shape[:-1]):
         if not left:
             raise ShapeError(f"solve(): B {describe(B)} is taken for vectors, which with left=False it may not be")
@@ -181,7 +181,7 @@ def solve(A: Tensor, B: Tensor, *, left: bool = True) -> Tensor:
 def solve_triangular(A: Tensor, B: Tensor, *, upper: bool, left: bool = True, unitriangular: bool = False) -> Tensor:
     """X with A X = B, or X A = B if not `left`, where of A one triangle is read, with ones on its diagonal if
     `unitriangular`."""
-    square("solve_triangular", A)
+    check_square("solve_triangular", A)
     if unitriangular:
         A = (triu(A, 1) if upper else tril(A, -1)) + Tensor(eye_like(A))
     else:
@@ -195,7 +195,7 @@ def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | Non
     residuals: the squared norms, for more rows than columns and full rank, but for the default "gelsy"; else empty.
     driver: all give the same solution; "gels" gives no rank, and only "gelsd" and "gelss" give singular_values.
     """
-    matrix("lstsq", A)
+    check_matrix("lstsq", A)
     vector = B.ndim == A.ndim - 1 and tuple(B.shape) == tuple(A.shape[:-1])
     right = B.unsqueeze(-1) if vector else B
     solution = pinv(A, rtol=rcond) @ right
@@ -232,13 +232,13 @@ def tensorsolve(A: Tensor, B: Tensor, dims: Sequence[int] | None = None) -> Tens
 
 def slogdet(A: Tensor) -> Any:
     """The sign of the determinant and the logarithm of its magnitude, (sign, logabsdet)."""
-    square("slogdet", A)
+    check_square("slogdet", A)
     return return_types.linalg_slogdet(slogdet_op(A))
 
 
 def cholesky(A: Tensor, *, upper: bool = False) -> Tensor:
     """The lower triangular L with L Lᵀ = A for positive definite A, else a LinAlgError; or Lᵀ."""
-    square("cholesky", A)
+    check_square("cholesky", A)
     return cholesky_op(A.mT).mT if upper else cholesky_op(A)
 
 
@@ -248,7 +248,7 @@ def qr(A: Tensor, mode: str = "reduced") -> Any:
     mode: "reduced": Q (…, m, k) and R (…, k, n) with k = min(m, n); "complete": Q (…, m, m), which has no derivative
         for m > n; "r": an empty Q.
     """
-    matrix("qr", A)
+    check_matrix("qr", A)
     if mode not in ("reduced", "complete", "r"):
         raise RuntimeError(f"qr(): mode must be 'reduced', 'complete' or 'r', got {mode!r}")
     m, n = A.shape[-2:]
@@ -267,7 +267,7 @@ def eigh(A: Tensor, UPLO: str = "L") -> Any:
 
     The triangle UPLO of A is read. The vectors have no derivative where eigenvalues are repeated.
     """
-    square("eigh", A)
+    check_square("eigh", A)
     if UPLO.upper() not in ("L", "U"):
         raise RuntimeError(f"eigh(): UPLO must be 'L' or 'U', got {UPLO!r}")
     return return_types.linalg_eigh(eigh_op(A, upper=UPLO.upper() == "U"))
@@ -281,7 +281,7 @@ def eigvalsh(A: Tensor, UPLO: str = "L") -> Tensor:
 def svd(A: Tensor, full_matrices: bool = True, *, driver: str | None = None) -> Any:
     """(U, S, Vh) with U diag(S) Vh = A, S descending. U is (…, m, m) and Vh (…, n, n), or (…, m, k) and (…, k, n), with
     k = min(m, n), if not `full_matrices`. The vectors have no derivative where singular values are repeated."""
-    matrix("svd", A)
+    check_matrix("svd", A)
     return return_types.linalg_svd(svd_op(A, full_matrices=full_matrices))
 
 
@@ -295,7 +295,7 @@ def lu(A: Tensor, *, pivot: bool = True) -> Any:
 
     Without pivot P is empty, and A must have such factors.
     """
-    matrix("lu", A)
+    check_matrix("lu", A)
     pivots = pivots_of(A.array, pivot)
     P = Tensor(exchanged(pivots, A.shape[-2], A.dtype) if pivot else np.empty((0,), A.dtype))
     return return_types.linalg_lu((P, *factors(A, pivots)))
@@ -308,7 +308,7 @@ def lu_factor_ex(A: Tensor, *, pivot: bool = True, check_errors: bool = False) -
 
 def lu_solve(LU: Tensor, pivots: Tensor, B: Tensor, *, left: bool = True, adjoint: bool = False) -> Tensor:
     """X with A X = B (or X A = B, or with Aᵀ in A's place) for the factors of A that `lu_factor` gives."""
-    square("lu_solve", LU)
+    check_square("lu_solve", LU)
     if not left:
         return lu_solve(LU, pivots, B.mT, adjoint=not adjoint).mT
     P, low, u = ops.lu_unpack(LU, pivots)

@@ -21,7 +21,7 @@ from .public import public
 from .reduce import sum
 
 
-def matrix(name: str, A: Any) -> None:
+def check_matrix(name: str, A: Any) -> None:
     """An error for what is not a stack of matrices of a floating dtype."""
     if not isinstance(A, Tensor):
         raise TypeError(f"{name}() takes a Tensor, got {describe(A)}")
@@ -31,9 +31,9 @@ def matrix(name: str, A: Any) -> None:
         raise RuntimeError(f"{name}(): the matrices must be of a floating dtype, got {describe(A)}; call .float()")
 
 
-def square(name: str, A: Any) -> None:
+def check_square(name: str, A: Any) -> None:
     """An error for what is not a stack of square matrices of a floating dtype."""
-    matrix(name, A)
+    check_matrix(name, A)
     if A.shape[-1] != A.shape[-2]:
         raise ShapeError(f"{name}(): the matrices must be square, got {describe(A)}")
 
@@ -107,13 +107,13 @@ slogdet_op = Op("slogdet", lambda x, /: tuple(map(np.asarray, np.linalg.slogdet(
 def det(input: Any) -> Any:
     """The determinants (…) of square matrices (…, n, n); the gradient is right for singular ones, too."""
     if isinstance(input, Tensor):
-        square("det", input)
+        check_square("det", input)
     return det_op(input)
 
 
 def slogdet(input: Tensor) -> Any:
     """The sign of the determinant and the logarithm of its magnitude, (sign, logabsdet)."""
-    square("slogdet", input)
+    check_square("slogdet", input)
     return return_types.slogdet(slogdet_op(input))
 
 
@@ -201,13 +201,13 @@ svd_op.takes_parts = True
 
 def inverse(input: Tensor) -> Tensor:
     """The inverses of square matrices (…, n, n)."""
-    square("inv", input)
+    check_square("inv", input)
     return inv_op(input)
 
 
 def cholesky(input: Tensor, upper: bool = False) -> Tensor:
     """The lower triangular L with L Lᵀ = X for positive definite X, of which the lower triangle is read; or Lᵀ."""
-    square("cholesky", input)
+    check_square("cholesky", input)
     return cholesky_op(input.mT).mT if upper else cholesky_op(input)
 
 
@@ -220,7 +220,7 @@ def qr(input: Tensor, some: bool = True) -> Any:
 
 def svd(input: Tensor, some: bool = True, compute_uv: bool = True) -> Any:
     """(U, S, V) with U diag(S) Vᵀ = X; `linalg.svd` gives Vᵀ."""
-    matrix("svd", input)
+    check_matrix("svd", input)
     u, s, vh = svd_op(input, full_matrices=not some)
     if not compute_uv:
         u, vh = (Tensor(np.zeros(x.shape, x.dtype)) for x in (u, vh))
@@ -229,13 +229,13 @@ def svd(input: Tensor, some: bool = True, compute_uv: bool = True) -> Any:
 
 def pinverse(input: Tensor, rcond: float = 1e-15) -> Tensor:
     """The pseudoinverse (…, n, m); singular values below rcond times the largest count as 0."""
-    matrix("pinv", input)
+    check_matrix("pinv", input)
     return pinv_op(input, rtol=rcond)
 
 
 def matrix_power(input: Tensor, n: int) -> Tensor:
     """The n-th power of square matrices; of the inverse, for negative n."""
-    square("matrix_power", input)
+    check_square("matrix_power", input)
     if n < 0:
         return matrix_power(inverse(input), -n)
     if n == 0:
@@ -254,7 +254,7 @@ def matrix_exp(input: Tensor) -> Tensor:
 
     Higham, "The scaling and squaring method for the matrix exponential revisited", 2005.
     """
-    square("matrix_exp", input)
+    check_square("matrix_exp", input)
     if not input.numel():
         return input.clone()
     size = float(np.abs(input.array).sum(-2).max())
@@ -270,18 +270,18 @@ def matrix_exp(input: Tensor) -> Tensor:
 
 def cholesky_inverse(input: Tensor, upper: bool = False) -> Tensor:
     """The inverse of L Lᵀ (or Uᵀ U), from L (or U)."""
-    square("cholesky_inverse", input)
+    check_square("cholesky_inverse", input)
     inverse = inv_op(triu(input).mT if upper else tril(input))
     return inverse.mT @ inverse
 
 
 def cholesky_solve(input: Tensor, input2: Tensor, upper: bool = False) -> Tensor:
     """X with L Lᵀ X = B (or Uᵀ U X = B) for B = input and the factor L (or U) = input2."""
-    matrix("cholesky_solve", input)
-    square("cholesky_solve", input2)
+    check_matrix("cholesky_solve", input)
+    check_square("cholesky_solve", input2)
     low = triu(input2).mT if upper else tril(input2)
     return solve_op(low.mT, solve_op(low, input))
 
 
 if not TYPE_CHECKING:  # a type checker sees every name
-    __all__ = public(globals(), "square", "matrix", "eye_like", "columns", "rows")
+    __all__ = public(globals(), "check_square", "check_matrix", "eye_like", "columns", "rows")

@@ -9,7 +9,7 @@ import numpy as np
 from .. import return_types
 from ..graph import Op
 from ..tensor import Tensor
-from .decomposition import eye_like, matrix, solve_op
+from .decomposition import check_matrix, eye_like, solve_op
 from .index import tril, triu
 from .public import public
 from .shape import cat
@@ -82,7 +82,7 @@ def factors(A: Tensor, pivots: np.ndarray) -> tuple[Tensor, Tensor]:
 
 def lu_factor(A: Tensor, *, pivot: bool = True) -> Any:
     """(LU, pivots): both factors in one matrix, L below its diagonal, and the exchanges of rows, int32 from 1."""
-    matrix("lu_factor", A)
+    check_matrix("lu_factor", A)
     m, n = A.shape[-2:]
     k = min(m, n)
     pivots = pivots_of(A.array, pivot)
@@ -106,7 +106,7 @@ def lu(input: Tensor, pivot: bool = True, get_infos: bool = False) -> Any:
 
 def lu_unpack(LU_data: Tensor, LU_pivots: Tensor, unpack_data: bool = True, unpack_pivots: bool = True) -> Any:
     """(P, L, U) with P L U = A from what `lu` gives; what is not asked for is empty."""
-    matrix("lu_unpack", LU_data)
+    check_matrix("lu_unpack", LU_data)
     m, n = LU_data.shape[-2:]
     k = min(m, n)
     P = low = u = Tensor(np.empty((0,), LU_data.dtype))
