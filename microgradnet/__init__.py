@@ -33,8 +33,9 @@ _SUBMODULES = {"autograd", "backprop", "cli", "datasets", "func", "linalg", "nn"
 _LAZY = {
     "draw": "viz", "save": "serialization", "load": "serialization", "save_checkpoint": "serialization",
     "load_checkpoint": "serialization", "CheckpointError": "serialization", "set_printoptions": "printing",
-    "get_printoptions": "printing", "compare": "backprop.comparison", "vmap": "func",
-    "is_anomaly_enabled": "autograd.anomaly", "is_anomaly_check_nan_enabled": "autograd.anomaly",
+    "get_printoptions": "printing", "accelerator": "hardware", "backends": "hardware", "cuda": "hardware",
+    "compare": "backprop.comparison", "vmap": "func", "is_anomaly_enabled": "autograd.anomaly",
+    "is_anomaly_check_nan_enabled": "autograd.anomaly",
 }  # fmt: skip
 
 

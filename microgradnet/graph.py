@@ -27,6 +27,8 @@ __all__ = [  # what the package shows of it
 OPS: dict[str, Op] = {}  # the one table: every operation by its name
 UFUNCS: dict[Callable, Op] = {}  # NumPy's function -> the operation that stands for it under NumPy's protocols
 
+NUMPY_NAMES = {"axis": "dim", "keepdims": "keepdim"}  # for metadata; PyTorch takes them, too
+
 clock = itertools.count(1).__next__  # orders everything that happens: recording a node, writing in place
 SMALL = 1024  # arrays up to this many elements are kept by a node even where no rule reads them: cheaper than a Spec
 
@@ -516,6 +518,8 @@ class Op:
                 dtype = promote(args)
                 return self(*(Tensor(np.array(a).astype(dtype)) if isinstance(a, int) else a for a in args), **params)
         except (ValueError, IndexError, TypeError, ZeroDivisionError) as error:
+            if not NUMPY_NAMES.keys().isdisjoint(params):  # looked at here, where it costs other calls nothing
+                return self(*args, **in_own_names(params))
             raise self.error(error, args, params) from error
         mode = _mode.get()
         if not mode.grad or not self.differentiable:
@@ -599,6 +603,11 @@ class Op:
         if isinstance(error, np.linalg.LinAlgError):
             return LinAlgError(message)
         return DtypeError(message) if isinstance(error, TypeError) else ShapeError(message)
+
+
+def in_own_names(params: dict) -> dict:
+    """Metadata with NumPy's names turned into the ones used here."""
+    return {NUMPY_NAMES.get(name, name): value for name, value in params.items()}
 
 
 def _mark_view(view: Tensor, of: Tensor) -> None:

@@ -8,14 +8,14 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from ..graph import UFUNCS
+from ..graph import NUMPY_NAMES, UFUNCS
 from ..tensor import Tensor
 from .elementwise import clamp, mul, round, where
 from .linalg import einsum, matmul, outer
 from .reduce import amax, amin, cumsum, std, var
 from .shape import cat, flip, hstack, movedim, permute, ravel, reshape, stack, vstack
 
-_RENAMED = {"axis": "dim", "keepdims": "keepdim", "a": "input", "axis1": "dim0", "axis2": "dim1"}
+_RENAMED = NUMPY_NAMES | {"a": "input", "axis1": "dim0", "axis2": "dim1"}
 _ARRANGED: dict[Callable, Callable] = {  # NumPy's functions whose arguments are not those of the operation
     np.concatenate: lambda arrays, axis=0: cat(arrays, axis),
     np.stack: lambda arrays, axis=0: stack(arrays, axis),

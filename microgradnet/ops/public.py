@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
+from collections.abc import Callable
 from typing import Any
 
-from ..graph import Op
+from ..graph import NUMPY_NAMES, Op, in_own_names
 
 
 def public(file: dict[str, Any], *helpers: str) -> list[str]:
@@ -27,3 +29,15 @@ def is_method(function: Any) -> bool:
     if isinstance(function, Op):
         return 0 < function.arity < 1_000_000
     return next(iter(inspect.signature(function).parameters), "") in ("input", "self", "tensor")
+
+
+def numpy_names(function: Callable) -> Callable:
+    """Let a function take NumPy's `axis` and `keepdims` for `dim` and `keepdim`, as PyTorch does, and every `Op`."""
+
+    @functools.wraps(function)
+    def renaming(*args: Any, **params: Any) -> Any:
+        if params and not NUMPY_NAMES.keys().isdisjoint(params):
+            params = in_own_names(params)
+        return function(*args, **params)
+
+    return renaming

@@ -13,7 +13,7 @@ from ..graph import Op
 from ..tensor import Tensor, describe
 from .elementwise import abs, exp, maximum, minimum, sign, where
 from .index import gather
-from .public import public
+from .public import numpy_names, public
 from .shape import clone, flip, length, spread, squeeze, transpose
 
 _INT64 = np.dtype(np.int64)
@@ -141,6 +141,7 @@ def _correction(dim, unbiased, correction):
     return dim, (int(unbiased) if unbiased is not None else 1 if correction is None else correction)
 
 
+@numpy_names
 def var(input: Any, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *,
         correction: float | None = 1) -> Any:
     """The variance over `dim`: squared deviations summed, over n - correction (PyTorch's default 1, NumPy's is 0)."""
@@ -148,6 +149,7 @@ def var(input: Any, dim: Any = None, unbiased: bool | None = None, keepdim: bool
     return _var(input, dim=dim, correction=correction, keepdim=keepdim)
 
 
+@numpy_names
 def std(input: Any, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *,
         correction: float | None = 1) -> Any:
     """The square root of `var`; its gradient is 0 where all elements are equal."""
@@ -207,6 +209,7 @@ def _max_or_min(kind, full, position, pairwise, input, dim, keepdim, other):
     return kind((values, indices))
 
 
+@numpy_names
 def max(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Tensor | None = None) -> Any:
     """The largest element; with `dim`, (values, indices) along it; with a second tensor, `maximum`.
 
@@ -215,6 +218,7 @@ def max(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Tensor 
     return _max_or_min(return_types.max, amax, argmax, maximum, input, dim, keepdim, other)
 
 
+@numpy_names
 def min(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Tensor | None = None) -> Any:
     """The smallest element; with `dim`, (values, indices) along it; with a second tensor, `minimum`."""
     return _max_or_min(return_types.min, amin, argmin, minimum, input, dim, keepdim, other)
@@ -269,6 +273,7 @@ euclidean = Op("norm", _euclidean, _euclidean_rule, promotes="float",
                doc="√Σx² over `dim`; its gradient at 0 is taken as 0.")
 
 
+@numpy_names
 def norm(input: Tensor, p: Any = 2, dim: Any = None, keepdim: bool = False, dtype: Any = None) -> Tensor:
     """The p-norm of the elements over `dim` (all as one vector if None): (Σ|x|ᵖ)^(1/p), p = inf, -inf and 0 included.
 

@@ -12,7 +12,7 @@ from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from ..graph import Op, ShapeError
 from ..tensor import Size, Tensor, describe
-from .public import public
+from .public import numpy_names, public
 
 
 class _Ones(dict):
@@ -282,11 +282,13 @@ def _sequence(name: str, tensors: Any) -> list:
     return list(tensors)
 
 
+@numpy_names
 def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """Joined along an existing dimension; all other sizes must be equal."""
     return cat_op(*_sequence("cat", tensors), dim=dim)
 
 
+@numpy_names
 def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """Joined along a new dimension; all shapes must be equal."""
     return stack_op(*_sequence("stack", tensors), dim=dim)
