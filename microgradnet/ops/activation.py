@@ -10,7 +10,7 @@ import numpy as np
 from ..graph import Op
 from . import special
 from .elementwise import _quiet, erf, exp, minimum, sign, tanh, where
-from .public import public
+from .public import numpy_names, public
 from .reduce import sum
 
 # A constant of float32, the usual dtype, as a 0-d array: NumPy takes twice as long with a Python number.
@@ -118,11 +118,13 @@ log_softmax_op = Op("log_softmax", _log_softmax, lambda g, y, _x, dim: g - _powe
                     promotes="float", doc="The logarithm of `softmax`, accurate where that underflows.")
 
 
+@numpy_names
 def softmax(input: Any, dim: int, dtype: Any = None) -> Any:
     """eˣ over its sum along `dim`, without overflow; computed in `dtype` where one is given."""
     return softmax_op(input if dtype is None else input.to(dtype), dim=dim)
 
 
+@numpy_names
 def log_softmax(input: Any, dim: int, dtype: Any = None) -> Any:
     """The logarithm of `softmax`, accurate where that underflows."""
     return log_softmax_op(input if dtype is None else input.to(dtype), dim=dim)
