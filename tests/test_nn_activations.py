@@ -244,6 +244,8 @@ def test_signatures_are_those_of_torch():
             continue
         mine = [(p.name, p.default) for p in inspect.signature(function).parameters.values() if p.name != "generator"]
         given = [(p.name, p.default) for p in inspect.signature(theirs).parameters.values()]
+        if given[0][0] == "args":  # a dispatcher, which does not say
+            continue
         assert mine == given, name
     for name, module in vars(nn).items():
         theirs = getattr(torch.nn, name, None)
