@@ -37,6 +37,13 @@ _LAZY = {
     "compare": "backprop.comparison", "vmap": "func", "is_anomaly_enabled": "autograd.anomaly",
     "is_anomaly_check_nan_enabled": "autograd.anomaly",
 }  # fmt: skip
+# What PyTorch has both here and in nn.functional, with the same order of arguments.
+_LAZY |= dict.fromkeys("""
+    adaptive_avg_pool1d adaptive_max_pool1d alpha_dropout avg_pool1d bilinear celu celu_ channel_shuffle conv1d conv2d
+    conv3d conv_transpose1d conv_transpose2d conv_transpose3d cosine_similarity dropout feature_alpha_dropout
+    feature_dropout group_norm hardshrink layer_norm max_pool1d max_pool2d max_pool3d pairwise_distance pdist
+    pixel_shuffle pixel_unshuffle prelu relu_ rms_norm rrelu rrelu_ selu selu_ threshold threshold_
+""".split(), "nn.functional")
 
 
 def __getattr__(name: str) -> Any:

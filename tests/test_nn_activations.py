@@ -257,6 +257,18 @@ def test_signatures_are_those_of_torch():
             assert mine == given, name
 
 
+@pytest.mark.torch
+def test_what_the_package_shows_of_them_is_in_torch_too():
+    torch = pytest.importorskip("torch")
+    names = [name for name, room in mg._LAZY.items() if room == "nn.functional"]
+    assert len(names) > 30 and all(hasattr(torch, name) and getattr(mg, name) is getattr(F, name) for name in names)
+    for lib in (mg, torch):
+        x = lib.tensor([-1.0, 2.0])
+        assert lib.dropout(x, 0.5, False).tolist() == [-1, 2] and lib.threshold(x, 0, -3).tolist() == [-3, 2]
+        assert lib.layer_norm(x, (2,), None, None, 0.0).tolist() == [-1, 1]
+        assert lib.prelu(x, lib.tensor([0.5])).tolist() == [-0.5, 2] and lib.hardshrink(x, 1.5).tolist() == [0, 2]
+
+
 REPRS = """ReLU(True) ReLU6() ReLU6(True) PReLU(2) RReLU() RReLU(inplace=True) SELU() SELU(True) CELU() CELU(2.0,True) GLU() Hardshrink()
 Softshrink(1) Hardsigmoid(True) Hardswish(True) Mish() Mish(True) Threshold(1,2) Threshold(1,2.5,True) LogSigmoid() Softmax2d() Dropout(0.2)
 Dropout2d(inplace=True) AlphaDropout() FeatureAlphaDropout(0.1) Bilinear(1,2,3) CosineSimilarity() PairwiseDistance() Flatten() Unflatten(1,(2,3))

@@ -168,3 +168,10 @@ def test_dirac_and_eye_are_those_of_torch():
         theirs = torch.nn.init.dirac_(torch.empty(shape), groups).numpy()
         assert np.array_equal(init.dirac_(mg.empty(*shape), groups).array, theirs)
     assert np.array_equal(init.eye_(mg.empty(3, 5)).array, torch.nn.init.eye_(torch.empty(3, 5)).numpy())
+
+
+def test_older_names_are_deprecated():
+    with pytest.warns(FutureWarning, match="xavier_uniform_"):
+        assert init.xavier_uniform is init.xavier_uniform_
+    with pytest.raises(AttributeError, match="zeroes"):
+        init.zeroes  # noqa: B018

@@ -224,17 +224,17 @@ def logsigmoid(input: Tensor) -> Tensor:
 
 def softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
     """eˣ over its sum along `dim`."""
-    return ops.softmax(_cast(input, dtype), dim=_class_dim("softmax", input, dim))
+    return ops.softmax(input, _class_dim("softmax", input, dim), dtype)
 
 
 def softmin(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
     """softmax of -x."""
-    return ops.softmax(-_cast(input, dtype), dim=_class_dim("softmin", input, dim))
+    return ops.softmax(-input, _class_dim("softmin", input, dim), dtype)
 
 
 def log_softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
     """The logarithm of softmax, without its underflow."""
-    return ops.log_softmax(_cast(input, dtype), dim=_class_dim("log_softmax", input, dim))
+    return ops.log_softmax(input, _class_dim("log_softmax", input, dim), dtype)
 
 
 def gumbel_softmax(logits: Tensor, tau: float = 1, hard: bool = False, eps: float = 1e-10, dim: int = -1) -> Tensor:
@@ -250,10 +250,6 @@ def gumbel_softmax(logits: Tensor, tau: float = 1, hard: bool = False, eps: floa
     with no_grad():
         to_hard = ops.scatter(0 * soft, dim, chosen, 1.0) - soft
     return soft + to_hard
-
-
-def _cast(input: Tensor, dtype: Any) -> Tensor:
-    return input if dtype is None else input.to(dtype)
 
 
 def _class_dim(name: str, input: Tensor, dim: int | None) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from typing import Any
 
 import numpy as np
 
@@ -183,3 +184,15 @@ def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Gener
     for column in range(columns):
         values[numbers.permutation(rows)[: math.ceil(sparsity * rows)], column] = 0
     return _write(tensor, values)
+
+
+_OLDER = ("uniform normal constant eye dirac xavier_uniform xavier_normal kaiming_uniform kaiming_normal orthogonal "
+          "sparse").split()
+
+
+def __getattr__(name: str) -> Any:
+    """The older names, without the underscore."""
+    if name not in _OLDER:
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    warnings.warn(f"nn.init.{name} is deprecated, use nn.init.{name}_", FutureWarning, stacklevel=2)
+    return globals()[f"{name}_"]

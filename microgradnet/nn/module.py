@@ -13,7 +13,7 @@ from .. import graph
 from ..dtypes import check_device, float16, float32, float64
 from ..tensor import Tensor
 from . import hooks
-from .parameter import BUFFER, MODULE, PARAMETER, TRANSIENT, Buffer, Parameter
+from .parameter import BUFFER, MODULE, PARAMETER, TRANSIENT, Buffer, Parameter, Uninitialized
 from .state import EXTRA_STATE, IncompatibleKeys, has_extra_state, join, load, tensors_of
 
 
@@ -340,7 +340,7 @@ class Module(hooks.Hooked):
         for hook in self._hooks_of(hooks.STATE_DICT_PRE):
             hook.function(self, prefix, keep_vars)
         for name, tensor in tensors_of(self):
-            state[prefix + name] = tensor if keep_vars else tensor.detach()
+            state[prefix + name] = tensor if keep_vars or isinstance(tensor, Uninitialized) else tensor.detach()
         if has_extra_state(self):
             state[prefix + EXTRA_STATE] = self.get_extra_state()
         for name, module in self._members(MODULE).items():

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..dtypes import check_device, get_default_dtype
 from ..tensor import Tensor
 
 # What a registered attribute of a Module is. A transient buffer is one that the state_dict leaves out.
@@ -38,6 +39,54 @@ class Buffer(Tensor):
 
     def __init__(self, data: Tensor | np.ndarray | None = None, *, persistent: bool = True) -> None:
         super().__init__(np.empty(0, np.float32) if data is None else data)
+        self.persistent = persistent
+
+
+class Uninitialized(Tensor):
+    """A tensor whose shape is not known yet; see `nn.lazy`. It has no elements, and tells no shape."""
+
+    _becomes: type = Tensor
+
+    def __init__(self, *, dtype: Any = None) -> None:
+        super().__init__(np.empty(0, get_default_dtype() if dtype is None else dtype))
+
+    @property
+    def shape(self) -> Any:
+        """An error: it is not known yet."""
+        raise RuntimeError("the shape of an uninitialized parameter or buffer is not known yet: call the module, whose "
+                           "first input decides it")
+
+    def materialize(self, shape: tuple[int, ...], device: Any = None, dtype: Any = None) -> None:
+        """Become an ordinary tensor of this shape, with nothing in particular in it."""
+        check_device(device)
+        self._data = np.empty(shape, self._data.dtype if dtype is None else dtype)
+        self.__class__ = self._becomes
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"
+
+
+class UninitializedParameter(Uninitialized, Parameter):
+    """A Parameter whose shape is not known yet."""
+
+    _becomes = Parameter
+
+    def __init__(self, requires_grad: bool = True, device: Any = None, dtype: Any = None) -> None:
+        check_device(device)
+        super().__init__(dtype=dtype)
+        self.requires_grad_(requires_grad)
+
+
+class UninitializedBuffer(Uninitialized):
+    """A buffer whose shape is not known yet."""
+
+    _becomes = Buffer
+
+    def __init__(self, requires_grad: bool = False, device: Any = None, dtype: Any = None,
+                 persistent: bool = True) -> None:
+        check_device(device)
+        super().__init__(dtype=dtype)
+        self.requires_grad_(requires_grad)
         self.persistent = persistent
 
 

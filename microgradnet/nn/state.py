@@ -11,7 +11,7 @@ import numpy as np
 from .. import graph
 from ..tensor import Tensor
 from . import hooks
-from .parameter import BUFFER, PARAMETER, Parameter
+from .parameter import BUFFER, PARAMETER, Parameter, Uninitialized
 
 if TYPE_CHECKING:
     from .module import Module
@@ -94,12 +94,14 @@ def _unfit(key: str, value: Any, tensor: Tensor, assign: bool) -> list[str]:
         return [f"{key} must be a Tensor or an ndarray, got {type(value).__name__}."]
     if value.dtype.kind not in ("f" if assign and tensor.requires_grad else "fiub"):
         return [f"dtype mismatch for {key}: {value.dtype} in state_dict, {tensor.dtype} in the module."]
-    if value.shape != tensor.shape:
+    if not isinstance(tensor, Uninitialized) and value.shape != tensor.shape:
         return [f"size mismatch for {key}: {tuple(value.shape)} in state_dict, {tuple(tensor.shape)} in the module."]
     return []
 
 
 def _copy(tensor: Tensor, value: Any) -> None:
+    if isinstance(tensor, Uninitialized):
+        tensor.materialize(value.shape)
     np.copyto(tensor.array, value.array if isinstance(value, Tensor) else value, casting="unsafe")
     graph.stamp(tensor.array)
 
