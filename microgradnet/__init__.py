@@ -3,7 +3,8 @@
 Reading order, from the idea to its uses:
 
 1. `tensor`: an array, its gradient, and the node that made it.
-2. `graph`: what an operation is, what recording one leaves behind, the walk that every interpreter shares.
+2. `graph`: what an operation is, what recording one leaves behind, the walk that every interpreter shares;
+   `recording`: when one is recorded.
 3. `ops.elementwise`, and its neighbours: the table, a NumPy forward and a derivative rule per entry.
 4. `autograd.engine`: `loss.backward()`, the chain rule node by node. In `ops.linalg.linear` BP2, BP3 and BP4 come out.
 5. `backprop`: the same four equations in closed form, to compare with.
@@ -19,10 +20,10 @@ from typing import Any
 
 from . import autograd, ops
 from .dtypes import *  # noqa: F403
-from .graph import *  # noqa: F403
 from .ops import *  # noqa: F403
 from .ops.creation import *  # noqa: F403
 from .random import *  # noqa: F403
+from .recording import *  # noqa: F403
 from .tensor import *  # noqa: F403
 from .tensor import Tensor
 

@@ -7,22 +7,20 @@ never at what was made from them, so dropping the loss drops the graph.
 
 from __future__ import annotations
 
-import contextvars
 import functools
 import itertools
 import operator
 import sys
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from . import recording
+from .errors import DivisionByZero, DtypeError, LinAlgError, ShapeError
+from .recording import Mode, _mode
 from .tensor import Tensor, describe
-
-__all__ = [  # what the package shows of it
-    "enable_grad", "inference_mode", "is_grad_enabled", "is_inference_mode_enabled", "no_grad", "set_grad_enabled",
-]  # fmt: skip
 
 OPS: dict[str, Op] = {}  # the one table: every operation by its name
 UFUNCS: dict[Callable, Op] = {}  # NumPy's function -> the operation that stands for it under NumPy's protocols
@@ -34,180 +32,6 @@ SMALL = 1024  # arrays up to this many elements are kept by a node even where no
 
 _FLOAT32 = np.dtype(np.float32)
 _new = object.__new__
-
-
-# --- what is recorded, and when -------------------------------------------------------------------------------------
-
-
-class Mode:
-    """Whether operations are recorded: `grad` for those that need it, `everything` for all (capture).
-
-    on, off: the modes that enable_grad and no_grad lead to from here. Inference mode stays, and capture goes on.
-    """
-
-    __slots__ = ("grad", "inference", "everything", "on", "off")
-
-    def __init__(self, grad: bool, inference: bool = False, everything: bool = False) -> None:
-        self.grad, self.inference, self.everything = grad, inference, everything
-        self.on = self.off = self
-
-
-_GRAD, _NO_GRAD, _INFERENCE = Mode(True), Mode(False), Mode(False, inference=True)
-_CAPTURE, _CAPTURE_NO_GRAD = Mode(True, everything=True), Mode(False, everything=True)
-_GRAD.off, _NO_GRAD.on = _NO_GRAD, _GRAD
-_CAPTURE.off, _CAPTURE_NO_GRAD.on = _CAPTURE_NO_GRAD, _CAPTURE
-_mode: contextvars.ContextVar[Mode] = contextvars.ContextVar("microgradnet.mode", default=_GRAD)
-
-
-_inference_used = False  # whether inference_mode was ever entered: until then there is nothing to look for
-
-
-class _Recording:
-    """Base of the recording modes: a context manager, and a decorator for functions and generator functions.
-
-    The mode lives in a context variable, so it is local to a thread and to an asyncio task; an exception restores it.
-    """
-
-    mode = _GRAD
-    _outer: list[Mode]  # the modes to go back to, the last one first
-
-    def __new__(cls, function: Callable | None = None) -> Any:
-        self = super().__new__(cls)
-        self._outer = []
-        return self if function is None else self(function)  # @no_grad without parentheses
-
-    def __enter__(self) -> None:
-        outer = _mode.get()
-        self._outer.append(outer)
-        _mode.set(self._inside(outer))
-
-    def _inside(self, outer: Mode) -> Mode:
-        return self.mode
-
-    def __exit__(self, *exc: object) -> None:
-        _mode.set(self._outer.pop())
-
-    def __call__(self, function: Callable) -> Callable:
-        import inspect
-
-        if inspect.isgeneratorfunction(function):
-
-            @functools.wraps(function)
-            def generator(*args: Any, **kwargs: Any) -> Iterator:
-                # Each step runs in this mode and each pause in the caller's.
-                steps = function(*args, **kwargs)
-                resume = functools.partial(next, steps)
-                try:
-                    while True:
-                        with type(self).like(self):
-                            value = resume()
-                        try:
-                            sent = yield value
-                            resume = functools.partial(steps.send, sent)
-                        except GeneratorExit:
-                            with type(self).like(self):
-                                steps.close()
-                            raise
-                        except BaseException as error:
-                            resume = functools.partial(steps.throw, error)
-                except StopIteration as stop:
-                    return stop.value
-
-            return generator
-
-        if inspect.iscoroutinefunction(function):
-
-            @functools.wraps(function)
-            async def coroutine(*args: Any, **kwargs: Any) -> Any:
-                with type(self).like(self):
-                    return await function(*args, **kwargs)
-
-            return coroutine
-
-        @functools.wraps(function)
-        def wrapped(*args: Any, **kwargs: Any) -> Any:
-            with type(self).like(self):
-                return function(*args, **kwargs)
-
-        return wrapped
-
-    @classmethod
-    def like(cls, other: _Recording) -> _Recording:
-        """A fresh context of the same mode, so that one decorator serves recursive and concurrent calls."""
-        new = super().__new__(cls)
-        new._outer, new.mode = [], other.mode
-        return new
-
-
-class no_grad(_Recording):
-    """Record nothing: results do not require gradients."""
-
-    def _inside(self, outer: Mode) -> Mode:
-        return outer.off
-
-
-class enable_grad(_Recording):
-    """Record again, inside `no_grad`."""
-
-    def _inside(self, outer: Mode) -> Mode:
-        return outer.on
-
-
-class inference_mode(_Recording):
-    """As `no_grad`, and the results may never take part in a recorded computation; with False it is `enable_grad`."""
-
-    mode = _INFERENCE
-
-    def __new__(cls, mode: bool | Callable = True) -> Any:
-        global _inference_used
-        _inference_used = True
-        self = super().__new__(cls, mode if callable(mode) else None)
-        if mode is False:
-            self.mode = _GRAD
-        return self
-
-
-class set_grad_enabled(_Recording):
-    """Switch recording on or off, at once, and for the length of a `with` block if used as one."""
-
-    _before: Mode
-    enabled: bool
-
-    def __new__(cls, mode: bool) -> Any:
-        self = super().__new__(cls)
-        self._before = _mode.get()
-        self.mode = self._before.on if mode else self._before.off
-        self.enabled = bool(mode)
-        _mode.set(self.mode)
-        return self
-
-    def __enter__(self) -> None:
-        self._outer.append(self._before)
-        _mode.set(self.mode)
-
-    def __call__(self, function: Callable) -> Callable:
-        _mode.set(self._before)  # as a decorator it acts inside the function only
-        return super().__call__(function)
-
-    @classmethod
-    def like(cls, other: Any) -> _Recording:
-        return enable_grad() if other.enabled else no_grad()
-
-
-class capture(_Recording):
-    """Record every operation, with a derivative or without, so that a replay never meets a stale constant."""
-
-    mode = _CAPTURE
-
-
-def is_grad_enabled() -> bool:
-    """Whether operations on tensors that require gradients are being recorded."""
-    return _mode.get().grad
-
-
-def is_inference_mode_enabled() -> bool:
-    """Whether `inference_mode` is on."""
-    return _mode.get().inference
 
 
 # --- writing in place -----------------------------------------------------------------------------------------------
@@ -347,7 +171,7 @@ def record(op: Op, inputs: list, params: dict, needs: int, args: list, output: A
     A value that no rule reads is kept as its Spec, unless it is small. (Operations with metadata, such as a sum's
     `dim`, may make a small result of a large argument.)
     """
-    if _inference_used:
+    if recording.inference_used:
         _refuse_inference(op, inputs)
     node = _new(Node)
     node.op, node.inputs, node.params, node.needs = op, inputs, params, _positions[needs]
@@ -479,6 +303,8 @@ class Op:
         if len(args) != self.arity or "out" in params:
             args, params, out = self._bind(args, params)
             if out is not None:
+                from .ops.out import write_out
+
                 return write_out(self.name, out, args, lambda: self(*args, **params))
         elif self.arity == 1 and type(args[0]) is np.ndarray:  # in a rule, as a rule
             return self.forward(args[0], **params)
@@ -615,56 +441,6 @@ def _mark_view(view: Tensor, of: Tensor) -> None:
     if owner(view.array) is owner(of.array):
         view._base = of if of._base is None else of._base
         view._fresh = clock()
-
-
-class ShapeError(RuntimeError, ValueError):
-    """Operands that do not fit: a RuntimeError as in PyTorch and a ValueError as in NumPy."""
-
-
-class LinAlgError(RuntimeError, np.linalg.LinAlgError):
-    """A matrix that has no such inverse or factor."""
-
-
-class DtypeError(RuntimeError, TypeError):
-    """Operands of a kind the operation does not take: a RuntimeError as in PyTorch and a TypeError as in NumPy."""
-
-
-class DivisionByZero(RuntimeError, ZeroDivisionError):
-    """A whole number divided by 0: a RuntimeError as in PyTorch."""
-
-
-def write_out(name: str, out: Any, args: Any, compute: Callable) -> Any:
-    """What `compute()` gives, written into `out`: a tensor, or one for each of several results.
-
-    It has the result's shape, or it is empty and takes it; its dtype is one the result may be cast to in place.
-    """
-    several = isinstance(out, tuple)
-    targets = out if several else (out,)
-    operands = [x for a in args for x in (a if isinstance(a, (list, tuple)) else (a,))]
-    if is_grad_enabled() and any(isinstance(a, Tensor) and a.requires_grad for a in (*operands, *targets)):
-        raise RuntimeError(f"{name}(): out= does not support automatic differentiation, and one of the arguments "
-                           "requires grad; use no_grad(), or drop out=")
-    results = compute()
-    for target, result in zip(targets, results if several else (results,), strict=True):
-        _write_one(name, target, result)
-    return out if not several else type(results)(*out) if hasattr(results, "_fields") else out
-
-
-def _write_one(name: str, target: Tensor, result: Tensor) -> None:
-    if not isinstance(target, Tensor):
-        raise TypeError(f"{name}(): out= must be a Tensor, got {type(target).__name__}")
-    if CATEGORY[result.dtype.kind] > CATEGORY[target.dtype.kind]:
-        raise RuntimeError(f"{name}(): the result, whose dtype is {result.dtype}, cannot be cast to that of out=, "
-                           f"{target.dtype}")
-    if target.shape != result.shape:
-        if target.numel():
-            raise ShapeError(f"{name}(): out= {describe(target)} does not have the shape of the result, "
-                             f"{tuple(result.shape)}; give one of that shape, or an empty one, which takes it")
-        target._data = np.empty(result.shape, target.dtype)
-    target.copy_(result)  # type: ignore[operator]
-
-
-CATEGORY = {"b": 0, "i": 1, "u": 1, "f": 2}  # of dtypes: a tensor takes, in place, results of its own or a lower one
 
 
 def _item(node: Node | None, index: int, part: Any, mode: Mode) -> Tensor:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .dtypes import check_device, device
-from .graph import is_grad_enabled
 from .ops.creation import as_dtype, as_shape, check_place, made
+from .recording import is_grad_enabled
 from .tensor import Tensor, describe
 
 if TYPE_CHECKING:

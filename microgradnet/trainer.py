@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .autograd.nonfinite import first_nonfinite
-from .graph import no_grad
 from .nn import Module
 from .optim import Optimizer
 from .random import Generator, default_generator
+from .recording import no_grad
 from .serialization import CheckpointError, load, load_checkpoint, save_checkpoint
 from .tensor import Tensor
 from .utils.data import DataLoader, TensorDataset

@@ -12,7 +12,7 @@ import numpy as np
 from samples import Sample, leaves
 
 import microgradnet as mg
-from microgradnet import graph
+from microgradnet import graph, recording
 from microgradnet.graph import Op, Parts, Spec
 from microgradnet.ops.index import Slot
 
@@ -383,7 +383,7 @@ def is_plain(value: Any) -> bool:
 def check_record(op: Op, sample: Sample) -> None:
     """Under capture every operation leaves a node that computes the same again; else one with a derivative does, where
     it is wanted, and the others do not."""
-    with graph.capture():
+    with recording.capture():
         tensors = leaves(sample)
         outputs = tuple_of(op(*tensors, **sample.params))
     nodes = {y.node for y in outputs} if op.forward is not None else set()

@@ -10,7 +10,8 @@ import microgradnet as mg
 from microgradnet import graph
 from microgradnet.autograd import Function, grad, gradcheck, gradgradcheck
 from microgradnet.autograd.function import once_differentiable
-from microgradnet.graph import ShapeError, Spec, capture, walk
+from microgradnet.graph import ShapeError, Spec, walk
+from microgradnet.recording import capture
 
 
 def leaf(*values, dtype=mg.float64):

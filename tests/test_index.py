@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import microgradnet as mg
-from microgradnet import graph
+from microgradnet import recording
 
 X = np.arange(24.0).reshape(4, 3, 2)
 MASK = np.array([[True, False, True], [False, False, True], [True, True, False], [False, False, False]])
@@ -136,7 +136,7 @@ def test_an_index_changed_afterwards():
 
 
 def test_an_index_is_part_of_the_record():
-    with graph.capture():
+    with recording.capture():
         x, scores = mg.tensor(X), mg.tensor([0.0, 3.0, 1.0])
         best = scores.argmax()
         y = x[best, 1:]

@@ -8,15 +8,16 @@ import numpy as np
 import pytest
 
 import microgradnet as mg
-from microgradnet import graph
-from microgradnet.graph import Node, capture, is_inference_mode_enabled, walk
+from microgradnet import recording
+from microgradnet.graph import Node, walk
+from microgradnet.recording import capture, is_inference_mode_enabled
 
 
 @pytest.fixture(autouse=True)
 def nothing_leaks():
-    assert graph._mode.get() is graph._GRAD
+    assert recording._mode.get() is recording._GRAD
     yield
-    assert graph._mode.get() is graph._GRAD
+    assert recording._mode.get() is recording._GRAD
 
 
 @pytest.fixture

@@ -156,7 +156,8 @@ def test_dropout_of_an_impossible_probability(p):
 
 
 def test_dropout_records_its_mask_for_a_replay():
-    from microgradnet.graph import capture, walk
+    from microgradnet.graph import walk
+    from microgradnet.recording import capture
 
     with capture():
         y = F.dropout(mg.ones(3), 0.5)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from ..graph import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
+from ..recording import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
 from ..tensor import Tensor
 from .engine import backward, grad
 from .function import Function

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from .. import graph
-from ..graph import Node, Parts, ShapeError, enable_grad, walk
+from ..graph import Node, Parts, ShapeError, walk
 from ..ops.shape import sum_to
+from ..recording import enable_grad
 from ..tensor import Tensor, describe
 from . import sources
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from .. import graph
-from ..graph import DtypeError, Node, Op, Parts, ShapeError, Spec, no_grad
+from .. import graph, recording
+from ..graph import DtypeError, Node, Op, Parts, ShapeError, Spec
+from ..recording import no_grad
 from ..tensor import Tensor, describe
 from . import sources
 
@@ -132,7 +133,7 @@ def once_differentiable(backward: Callable) -> Callable:
     def unrecorded(ctx: FunctionCtx, *grads: Any) -> Any:
         with no_grad():
             given = backward(ctx, *grads)
-        if not (graph.is_grad_enabled() and any(isinstance(g, Tensor) and g.requires_grad for g in grads)):
+        if not (recording.is_grad_enabled() and any(isinstance(g, Tensor) and g.requires_grad for g in grads)):
             return given
         marked = [_Once.apply(ctx._name, g, *grads) if isinstance(g, Tensor) else g
                   for g in (given if isinstance(given, (tuple, list)) else (given,))]
@@ -184,7 +185,7 @@ def _known(y: Any) -> Any:
     return Spec(y) if isinstance(y, Tensor) else None
 
 
-def _output(node: Node, ctx: FunctionCtx, i: int, y: Any, args: tuple, mode: graph.Mode) -> Any:
+def _output(node: Node, ctx: FunctionCtx, i: int, y: Any, args: tuple, mode: recording.Mode) -> Any:
     """What apply returns for forward's output i."""
     if not isinstance(y, Tensor):
         return y
@@ -199,7 +200,7 @@ def _output(node: Node, ctx: FunctionCtx, i: int, y: Any, args: tuple, mode: gra
     return out
 
 
-def _rewritten(node: Node, i: int, x: Tensor, mode: graph.Mode) -> Tensor:
+def _rewritten(node: Node, i: int, x: Tensor, mode: recording.Mode) -> Tensor:
     """An argument that forward wrote into: the tensor itself, with a new node."""
     from ..ops.inplace import _rebase
 
@@ -246,7 +247,7 @@ def _again(cls: type[Function], args: tuple) -> tuple:
 
 
 def _gradients(cls: type[Function], g: Parts, y: tuple, ctx: FunctionCtx, args: tuple) -> list:
-    recorded = graph.is_grad_enabled()
+    recorded = recording.is_grad_enabled()
     grads = [g.given.get(i) for i in range(len(y))]
     if ctx._materialize:
         grads = [np.zeros(o.shape, o.dtype) if x is None and o is not None else x for x, o in zip(grads, y)]

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from ..graph import enable_grad
 from ..ops import stack
+from ..recording import enable_grad
 from ..tensor import Tensor
 from .engine import grad
 

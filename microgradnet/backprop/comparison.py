@@ -16,7 +16,7 @@ import numpy as np
 
 from .. import nn
 from ..autograd import grad
-from ..graph import enable_grad, inference_mode, is_inference_mode_enabled, no_grad
+from ..recording import enable_grad, inference_mode, is_inference_mode_enabled, no_grad
 from ..tensor import Tensor
 from .equations import central_differences
 from .from_model import Chain, NoClosedForm, array_of, average, chain_of, network_of, refused, targets_of

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from ..autograd.functional import blocks_of, by_columns, pull, pusher, units
-from ..graph import Node, enable_grad, is_grad_enabled, walk
+from ..graph import Node, walk
+from ..recording import enable_grad, is_grad_enabled
 from ..tensor import Tensor, describe
 from .tree import leaves, mapped, rebuilt
 

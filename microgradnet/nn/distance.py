@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from .. import ops
-from ..graph import ShapeError, no_grad
+from ..graph import ShapeError
+from ..recording import no_grad
 from ..tensor import Tensor, describe
 from .module import Module
 

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from .. import ops, random
-from ..graph import Op, ShapeError, no_grad
+from ..graph import Op, ShapeError
+from ..recording import no_grad
 from ..ops import gelu, sigmoid, softplus, tanh
 from ..ops.inplace import in_place
 from ..ops.ranges import arange

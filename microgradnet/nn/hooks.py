@@ -13,7 +13,8 @@ import numpy as np
 
 from .. import graph
 from ..autograd.engine import RemovableHandle
-from ..graph import Op, is_grad_enabled
+from ..graph import Op
+from ..recording import is_grad_enabled
 from ..tensor import Tensor
 
 if TYPE_CHECKING:

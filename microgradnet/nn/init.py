@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 
 from .. import random
-from ..graph import no_grad, stamp
+from ..graph import stamp
 from ..ops.special import erfinv
 from ..random import Generator, numpy_generator
+from ..recording import no_grad
 from ..tensor import Tensor, describe
 
 

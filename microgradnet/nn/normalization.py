@@ -17,9 +17,10 @@ import numpy as np
 
 from .. import ops
 from ..dtypes import check_device, get_default_dtype, int64
-from ..graph import ShapeError, no_grad
+from ..graph import ShapeError
 from ..ops.creation import ones, tensor, zeros
 from ..ops.normalization import _standardize
+from ..recording import no_grad
 from ..tensor import Tensor, describe
 from . import init
 from .module import Module

@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from ..dtypes import check_device, get_default_dtype, result_type
-from ..graph import Op, ShapeError, is_inference_mode_enabled
+from ..graph import Op, ShapeError
+from ..recording import is_inference_mode_enabled
 from ..tensor import Tensor, checked, describe
 
 __all__ = [

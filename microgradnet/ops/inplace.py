@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import graph
+from .. import graph, recording
 from ..graph import Node, Op
 from ..tensor import Tensor, describe
 from . import (
@@ -31,6 +31,7 @@ from . import (
     statistics,
     views,
 )  # fmt: skip
+from .out import CATEGORY
 from .public import is_method
 
 
@@ -75,7 +76,7 @@ def _tracked(name: str, x: Tensor, operands: tuple) -> bool:
             f"{name}_: {describe(x)} cannot be written: its elements share places in memory, as after expand(), or the "
             "array it was made from is read-only; clone() it first"
         )
-    if not graph.is_grad_enabled():
+    if not recording.is_grad_enabled():
         return False
     base = x if x._base is None else x._base
     if x.requires_grad or base.requires_grad:
@@ -129,7 +130,7 @@ def _addresses(array: np.ndarray) -> np.ndarray:
 def regrow(view: Tensor, base: Tensor) -> None:
     """A view's node, made anew from its base's."""
     if base.requires_grad:
-        with graph.enable_grad():
+        with recording.enable_grad():
             handle = _stand_in(base)
             now = index._read_op(handle.reshape(-1), index=(_places(base, view),)).reshape(view.shape)
         view.node, view._requires_grad = now.node, True
@@ -170,7 +171,7 @@ def _write_composed(function, name, x, tracked, args, kwargs):
 def _check_fits(name: str, x: Tensor, result: Tensor) -> None:
     if result.shape != x.shape:
         raise graph.ShapeError(f"{name}_: x {describe(x)} cannot hold the result, whose shape is {tuple(result.shape)}")
-    if graph.CATEGORY[result.dtype.kind] > graph.CATEGORY[x.dtype.kind]:
+    if CATEGORY[result.dtype.kind] > CATEGORY[x.dtype.kind]:
         raise RuntimeError(f"{name}_: x {describe(x)} cannot hold the result, whose dtype is {result.dtype}")
 
 

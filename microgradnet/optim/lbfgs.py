@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..graph import enable_grad, stamp
+from ..graph import stamp
+from ..recording import enable_grad
 from ..tensor import Tensor
 from .optimizer import Optimizer, check_options
 

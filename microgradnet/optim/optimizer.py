@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from ..autograd.engine import RemovableHandle
-from ..graph import enable_grad, stamp
+from ..graph import stamp
+from ..recording import enable_grad
 from ..tensor import Tensor, describe
 
 Ready = list[tuple[Tensor, np.ndarray, np.ndarray]]  # parameters that have a gradient, with the arrays of both

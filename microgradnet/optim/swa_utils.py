@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from ..graph import no_grad
 from ..nn.module import Module
 from ..nn.normalization import _BatchNorm
+from ..recording import no_grad
 from ..tensor import Tensor
 from .lr_scheduler.base import LRScheduler, checked, per_group
 from .optimizer import Optimizer

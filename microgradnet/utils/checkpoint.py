@@ -11,8 +11,9 @@ from typing import Any
 from .. import graph
 from ..autograd import engine
 from ..func.tree import leaves
-from ..graph import Node, enable_grad, is_grad_enabled
+from ..graph import Node
 from ..random import default_generator
+from ..recording import enable_grad, is_grad_enabled
 from ..tensor import Tensor, describe
 
 __all__ = ["checkpoint", "checkpoint_sequential"]

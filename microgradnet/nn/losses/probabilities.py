@@ -8,7 +8,8 @@ import warnings
 import numpy as np
 
 from ... import ops
-from ...graph import Op, no_grad
+from ...graph import Op
+from ...recording import no_grad
 from ...tensor import Tensor, describe
 from ..module import Module
 from .common import Loss, WeightedLoss, check_same_shape, legacy_reduction, reduced, warn_if_broadcast

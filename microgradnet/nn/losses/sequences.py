@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from ... import ops
-from ...graph import ShapeError, no_grad
+from ...graph import ShapeError
+from ...recording import no_grad
 from ...tensor import Tensor, describe
 from ..module import Module
 from .common import reduced

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ... import random
-from ...graph import no_grad
+from ...recording import no_grad
 from ...tensor import Tensor
 from ..module import Module
 from .parametrize import register_parametrization

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from ...graph import no_grad
+from ...recording import no_grad
 from ...tensor import Tensor, describe
 from ..containers import ModuleDict, ModuleList
 from ..module import Module
