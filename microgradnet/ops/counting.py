@@ -197,7 +197,7 @@ def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Ten
     return histogram_op(input.detach(), edges, None)
 
 
-def histogram(input: Tensor, bins: Any, *, range: Any = None, weight: Tensor | None = None,
+def histogram(input: Tensor, bins: Any = 100, *, range: Any = None, weight: Tensor | None = None,
               density: bool = False) -> Named:
     """(hist, bin_edges): the elements in each interval, counted, or their weights added up; `bins` is a number of
     intervals or their edges. density: so that the integral is 1."""
