@@ -31,6 +31,9 @@ clock = itertools.count(1).__next__  # orders everything that happens: recording
 SMALL = 1024  # arrays up to this many elements are kept by a node even where no rule reads them: cheaper than a Spec
 
 _FLOAT32 = np.dtype(np.float32)
+# Whether there ever was a tensor of two bytes per element. Before, a result in float32 needs no look at its operands:
+# NumPy's promotion and PyTorch's agree.
+narrow_used = False
 _new = object.__new__
 
 
@@ -335,7 +338,7 @@ class Op:
                 y, kept = self.forward(*values, **params), None
             else:
                 y, kept = self.keeping(*values, **params)
-            if self.promotes and y.dtype is not _FLOAT32:
+            if self.promotes and (y.dtype is not _FLOAT32 or narrow_used):
                 values, y = self._promoted(args, values, params, y)
         except OverflowError:  # a Python number beyond the dtype: it wraps around, or becomes inf
             from .dtypes import promote

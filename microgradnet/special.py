@@ -61,7 +61,8 @@ entr = Op("entr", lambda x, /: _entropy(x), lambda g, _y, x: -g * (1 + log(x)), 
 
 @_quiet
 def _xlog1py(x, y):
-    return np.where((x == 0) & ~np.isnan(y), 0.0, x * np.log1p(y))
+    logarithm = np.log1p(y, dtype=np.result_type(x, y, np.float16))
+    return np.where((x == 0) & ~np.isnan(y), 0.0, x * logarithm)
 
 
 xlog1py = Op("xlog1py", _xlog1py, lambda g, _y, a, b: where((a == 0) & (b <= -1), 0.0, g * _log1p(b)),

@@ -370,7 +370,7 @@ class Tensor:
 
 
 def _unpickle(cls: type, array: np.ndarray, requires_grad: bool) -> Tensor:
-    return cls.__new__(cls)._set(array, requires_grad=requires_grad)
+    return cls.__new__(cls)._set(checked(array), requires_grad=requires_grad)
 
 
 def checked(array: np.ndarray) -> np.ndarray:
@@ -380,6 +380,10 @@ def checked(array: np.ndarray) -> np.ndarray:
     if array.dtype.kind not in "fiub":
         way = "complex tensors are out of scope" if array.dtype.kind == "c" else "convert to numbers first"
         raise TypeError(f"a Tensor holds floats, whole numbers and booleans, not an array of {array.dtype}: {way}")
+    if array.dtype.itemsize == 2:
+        from . import graph
+
+        graph.narrow_used = True
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 

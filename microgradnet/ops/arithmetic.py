@@ -99,6 +99,8 @@ def frexp(input: Any) -> Frexp:
 
 def ldexp(input: Any, other: Any) -> Any:
     """input · 2^other"""
+    if other.dtype.kind != "f" and input.dtype.kind == "f":
+        other = other.to(input.dtype)
     return mul(input, pow(2.0, other))
 
 

@@ -20,6 +20,9 @@ from . import special
 from .public import public
 
 
+_INT64 = np.dtype(np.int64)
+
+
 def _quiet(function: Callable) -> Callable:
     """A forward without NumPy's warnings: inf and nan are its values where the mathematics has none."""
 
@@ -68,14 +71,13 @@ reciprocal = Op("reciprocal", _quiet(np.reciprocal), lambda g, y, _x: -g * (y * 
 
 def _power(a, b, /):
     with np.errstate(all="ignore"):
+        if type(b) is int and b < 0 and getattr(a, "dtype", _INT64).kind != "f":
+            raise ValueError("whole numbers have no negative powers; convert the base with .float()")
         try:
             return a**b
-        except ValueError:
-            if isinstance(b, int) or not (np.asarray(b) < 0).any():
-                raise
-            # Whole numbers to negative powers, which NumPy refuses: 1 / aⁿ rounded towards 0.
-            one, odd = np.abs(a) == 1, np.asarray(b) % 2 == 1
-            return np.where(b < 0, np.where(one, np.where(odd, a, 1), 0), a ** np.maximum(b, 0))
+        except ValueError:  # to negative powers in a tensor: 1 / aⁿ rounded towards 0, as in PyTorch
+            unit, odd = np.abs(a) == 1, np.asarray(b) % 2 == 1
+            return np.where(b < 0, np.where(unit, np.where(odd, a, 1), 0), a ** np.maximum(b, 0))
 
 
 def _power_rule_base(g, _y, a, b):

@@ -43,7 +43,8 @@ logaddexp2 = Op("logaddexp2", _quiet(np.logaddexp2), lambda g, _y, a, b: g / (1 
 
 @_quiet
 def _xlogy(x, y):
-    return np.where((x == 0) & ~np.isnan(y), 0.0, x * np.log(y))
+    logarithm = np.log(y, dtype=np.result_type(x, y, np.float16))  # as precise as the product
+    return np.where((x == 0) & ~np.isnan(y), 0.0, x * logarithm)
 
 
 xlogy = Op("xlogy", _xlogy, lambda g, _y, a, b: where((a == 0) & (b <= 0), 0.0, g * log(b)),

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import random
+from .. import graph, random
 from ..dtypes import bool as bool_
 from ..dtypes import check_device, float16, float32, float64, int8, int16, int32, int64, uint8
 from ..tensor import Tensor, describe
@@ -159,6 +159,7 @@ def to(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
     if dtype.kind not in "fiub":
         raise TypeError(f"to({dtype}): a Tensor holds floats, whole numbers and booleans; complex tensors are out of "
                         "scope")
+    graph.narrow_used |= dtype.itemsize == 2
     return (shape.to_dtype if dtype.kind == "f" else cast)(self, dtype=dtype)
 
 
