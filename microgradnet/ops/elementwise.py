@@ -19,7 +19,6 @@ from ..tensor import Tensor, describe
 from . import special
 from .public import public
 
-
 _INT64 = np.dtype(np.int64)
 
 
