@@ -70,7 +70,7 @@ reciprocal = Op("reciprocal", _quiet(np.reciprocal), lambda g, y, _x: -g * (y * 
 
 def _power(a, b, /):
     with np.errstate(all="ignore"):
-        if type(b) is int and b < 0 and getattr(a, "dtype", _INT64).kind != "f":
+        if type(b) is int and b < 0 and getattr(a, "dtype", _INT64).kind in "iub":
             raise ValueError("whole numbers have no negative powers; convert the base with .float()")
         try:
             return a**b
