@@ -196,3 +196,10 @@ class linalg_solve_ex(Named, names="result info"):
 
     result: Tensor
     info: Tensor
+
+
+class frexp(Named, names="mantissa exponent"):
+    """What `frexp` gives."""
+
+    mantissa: Tensor
+    exponent: Tensor

@@ -34,10 +34,11 @@ from .ops import (
     xlogy,
 )  # fmt: skip
 from .ops import special as _special
-from .ops.elementwise import _quiet, exp, log, sign, where
+from .ops.elementwise import _quiet, exp, log, mul, sign, where
 from .ops.elementwise import log1p as _log1p
 from .ops.mathematics import _bessel_ratio, _no_derivative
 from .ops.mathematics import _i1 as i1
+from .tensor import Tensor
 
 __all__ = [
     "digamma", "entr", "erf", "erfc", "erfcx", "erfinv", "exp2", "expit", "expm1", "gammainc", "gammaincc", "gammaln",
@@ -79,9 +80,9 @@ log_ndtr = Op("log_ndtr", lambda x, /: _special.log_ndtr(x),
               doc="The logarithm of the normal distribution function.")
 
 
-def ndtr(input: Any) -> Any:
+def ndtr(input: Any, *, out: Tensor | None = None) -> Any:
     """The distribution function of the standard normal distribution, accurate in the left tail."""
-    return erfc(input * -math.sqrt(0.5)) / 2
+    return mul(erfc(input * -math.sqrt(0.5)), 0.5, out=out)
 
 
 # --- Bessel functions, scaled; Hurwitz' zeta function ----------------------------------------------------------------

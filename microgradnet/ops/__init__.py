@@ -30,5 +30,8 @@ from .decomposition import *
 from .elimination import *
 from .methods import FAMILIES, allclose, equal, isclose
 
+from .out import with_out
+
 if not TYPE_CHECKING:
+    globals().update({name: with_out(getattr(family, name), name) for family in FAMILIES for name in family.__all__})
     __all__ = [*(name for family in FAMILIES for name in family.__all__), "allclose", "equal", "isclose"]

@@ -4,10 +4,11 @@ composed of sums and products. Read `elementwise` first."""
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .. import return_types
 from ..dtypes import float64
 from ..graph import Op
 from ..tensor import Tensor, describe
@@ -75,13 +76,6 @@ nextafter = Op("nextafter", _quiet(np.nextafter), lambda g, _y, a, b: where(a ==
                doc="The floating number next to a, towards b.")
 
 
-class Frexp(NamedTuple):
-    """What `frexp` gives."""
-
-    mantissa: Tensor
-    exponent: Tensor
-
-
 def _frexp(x, /):
     if x.dtype.kind != "f":
         raise TypeError(f"only floating numbers have a mantissa and an exponent, got {x.dtype}")
@@ -92,9 +86,9 @@ def _frexp(x, /):
 _frexp_op = Op("frexp", _frexp, lambda g, y, _x: g[0] * 0.5 ** y[1])
 
 
-def frexp(input: Any) -> Frexp:
+def frexp(input: Any) -> return_types.frexp:
     """(mantissa, exponent) with input = mantissa · 2^exponent and |mantissa| in [½, 1)."""
-    return Frexp(*_frexp_op(input))
+    return return_types.frexp(_frexp_op(input))
 
 
 def ldexp(input: Any, other: Any) -> Any:

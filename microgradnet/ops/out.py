@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import types
 from collections.abc import Callable
 from typing import Any
 
@@ -26,7 +28,31 @@ def write_out(name: str, out: Any, args: Any, compute: Callable) -> Any:
     results = compute()
     for target, result in zip(targets, results if several else (results,), strict=True):
         _write_one(name, target, result)
-    return out if not several else type(results)(*out) if hasattr(results, "_fields") else out
+    return type(results)(out) if several else out
+
+
+# Of the families whose functions give views or rearrange, those that fill new memory.
+_JOINING = {"cat", "column_stack", "concat", "concatenate", "diag", "dstack", "hstack", "narrow_copy", "row_stack",
+            "stack", "vstack"}  # fmt: skip
+_VIEWING = {"activation", "joining", "ranges", "rearrange", "shape", "views"}
+
+
+def with_out(function: Any, name: str) -> Any:
+    """The function with `out=`, where its result is new memory. An operation takes it anyway."""
+    family = function.__module__.rpartition(".")[2]
+    if not isinstance(function, types.FunctionType) or family in _VIEWING and name not in _JOINING:
+        return function
+    code = function.__code__
+    if "out" in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]:
+        return function
+
+    @functools.wraps(function)
+    def writing(*args: Any, out: Any = None, **kwargs: Any) -> Any:
+        if out is None:
+            return function(*args, **kwargs)
+        return write_out(name, out, (*args, *kwargs.values()), lambda: function(*args, **kwargs))
+
+    return writing
 
 
 def _write_one(name: str, target: Tensor, result: Tensor) -> None:
