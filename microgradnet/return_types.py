@@ -89,6 +89,13 @@ class histogram(Named, names="hist bin_edges"):
     bin_edges: Tensor
 
 
+class histogramdd(Named, names="hist bin_edges"):
+    """What `histogramdd` gives."""
+
+    hist: Tensor
+    bin_edges: tuple[Tensor, ...]
+
+
 class slogdet(Named, names="sign logabsdet"):
     """What `slogdet` gives."""
 

@@ -94,6 +94,11 @@ SAMPLES: dict[str, Callable[[Draw], list[Sample]]] = {
         Sample((draw(9), np.array([-1.0, 0, 0.5, 1]), None)), Sample((draw(2, 3), np.array([-1.0, 0, 1.4]), draw(2, 3))),
         Sample((draw(9), np.array([-1.5, 0, 1.5]), None), {"density": True}),
     ],
+    "histogramdd": lambda draw: [
+        Sample((draw(9, 1), None, np.array([-1.0, 0, 0.5, 1]))),
+        Sample((draw(9, 2), draw(9), np.array([-1.0, 0, 1.4]), np.array([-1.5, 0, 1.5]))),
+        Sample((draw(9, 2), None, np.array([-1.0, 0, 1.4]), np.array([-1.5, 1.5])), {"density": True}),
+    ],
     "scatter_prod": both(scatters, scattered_zeros),
     "scatter_amax": scatters,
     "scatter_amin": scatters,

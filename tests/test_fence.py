@@ -17,6 +17,8 @@ np.broadcast_to(x, (2, 2, 3)); np.reshape(x, (2, 3)); np.reshape(x, -1); np.tran
 np.tril(m); np.triu(m, 1); np.copy(x); np.round(x, 1); np.around(x); np.where(x > 0.5, x, 0.0); np.where(X > 0.5, 0.0, x); np.clip(x, 0.3, 0.6)
 np.clip(x, a_min=0.5, a_max=None); np.var(x); np.var(x, axis=0, ddof=1); np.std(x, 0, keepdims=True); np.concatenate([x, x], axis=-1)
 np.concatenate([X, x]); np.stack([x, X], axis=-1); np.vstack([m, m]); np.hstack([m, M]); np.dot(m, m); np.dot(m, 2); np.dot(M, m); np.matmul(m, M)
+np.sort(x); np.sort(x, axis=0); np.argsort(x, axis=None); np.cumprod(x); np.cumprod(x, axis=0); np.diff(x); np.diff(x, 2, axis=0); np.roll(x, 1)
+np.roll(x, 1, axis=0); np.diagonal(m); np.diagonal(x, 0, 0, 2); np.trace(m); np.tensordot(m, M, 1); np.kron(m, M); np.inner(m, M); np.argwhere(x > 0.5)
 np.outer(m[0], m[1]); np.einsum('ij,jk->ik', M, m); np.power(x, 2); np.add(1, x); np.multiply(X, x); np.maximum(x, 0.5); np.divide(x, X)
 X + x; x + X; X - x; X * x; X / x; X ** x; X // x; X % x; M @ m; X < x; X >= x; X == x; X != x; 2 * x; 1 - x; np.float64(2) * x; np.float64(2) - x
 np.float64(2) / x; np.int64(3) ** x; np.bool_(True) * x; X[0] * x; X[0, 0, 0] * x; x * X[0, 0, 0]; np.hypot(x, X); np.arctan2(X, x); np.fmod(x, 0.3); np.logaddexp(x, x); np.copysign(X, x); np.fmax(x, 0.5); np.sinc(x); np.i0(x); np.deg2rad(x)

@@ -50,6 +50,8 @@ DRAWS = {
     "exponential_": lambda **k: random.exponential_(mg.empty(12), **k),
     "bernoulli_": lambda **k: random.bernoulli_(mg.empty(30), **k),
     "random_": lambda **k: random.random_(mg.empty(12), **k),
+    "poisson": lambda **k: mg.poisson(mg.full((12,), 3.0), **k),
+    "binomial": lambda **k: mg.binomial(mg.full((12,), 9.0), mg.full((12,), 0.5), **k),
 }
 
 
@@ -367,6 +369,21 @@ def test_errors_of_multinomial(weights, count, replacement, message):
 
 
 # --- in place -------------------------------------------------------------------------------------------------------
+
+
+def test_counts_are_distributed_as_they_say():
+    x, g = mg.empty(N, dtype=mg.float64), seeded()
+    assert_moments(mg.poisson(mg.full_like(x, 2.5), generator=g).array, 2.5, math.sqrt(2.5))
+    assert_moments(mg.binomial(mg.full_like(x, 8), mg.full_like(x, 0.25), generator=g).array, 2, math.sqrt(1.5))
+
+
+@pytest.mark.parametrize("draw, message", [
+    (lambda: mg.poisson(mg.tensor([-1.0])), "negative"), (lambda: mg.binomial(mg.tensor([3.0]), mg.tensor([2.0])), "probabilities"),
+    (lambda: mg.poisson(mg.tensor([1])), "floating"),
+])  # fmt: skip
+def test_counts_refuse(draw, message):
+    with pytest.raises(RuntimeError, match=message):
+        draw()
 
 
 @pytest.mark.parametrize("dtype", [mg.float16, mg.float32, mg.float64])

@@ -21,6 +21,11 @@ def histogram(x, edges, weight, density=False):
     return torch.histogram(x.detach(), edges.detach(), weight=None if weight is None else weight.detach(), density=density)[0]
 
 
+def histogramdd(points, weight, *edges, density=False):
+    return torch.histogramdd(points.detach(), [e.detach() for e in edges], density=density,
+                             weight=None if weight is None else weight.detach())[0]
+
+
 def scatter_reduce(kind):
     return lambda x, index, source, dim: torch.scatter_reduce(x, dim, index, source, kind)
 
@@ -46,6 +51,7 @@ SAME = {
         edges, x, sorter=sorter, right=right, out_int32=int32),
     "bincount": lambda x, weights, minlength=0: torch.bincount(x, None if weights is None else weights.detach(), minlength),
     "histogram": histogram,
+    "histogramdd": histogramdd,
     "scatter_prod": scatter_product,
     "scatter_amax": scatter_reduce("amax"),
     "scatter_amin": scatter_reduce("amin"),

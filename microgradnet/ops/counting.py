@@ -212,5 +212,33 @@ def histogram(input: Tensor, bins: Any = 100, *, range: Any = None, weight: Tens
     return return_types.histogram((hist, edges))
 
 
+def _histogram_of_points(points, weight, /, *edges, density=False):
+    weight = None if weight is None else weight.reshape(-1)
+    with np.errstate(invalid="ignore"):  # the density of nothing is nan
+        return np.histogramdd(points, edges, density=density, weights=weight)[0].astype(points.dtype)
+
+
+histogramdd_op = Op("histogramdd", _histogram_of_points)
+
+
+def histogramdd(input: Tensor, bins: Any, *, range: Any = None, weight: Tensor | None = None,
+                density: bool = False) -> Named:
+    """`histogram` of points, which lie in the last dimension: (hist, bin_edges), a dimension and edges for each
+    coordinate. `range` holds the lowest and the highest edge of each, one after the other."""
+    if input.ndim < 2:
+        raise RuntimeError(f"histogramdd() expects points in the last of at least 2 dimensions, got {describe(input)}")
+    points = input.detach().reshape(-1, input.shape[-1])
+    bins = [bins] * points.shape[1] if isinstance(bins, int) else bins
+    if len(bins) != points.shape[1]:
+        raise RuntimeError(f"histogramdd(): {len(bins)} bins for {points.shape[1]} coordinates")
+    if isinstance(bins[0], Tensor):
+        edges = tuple(b.detach() for b in bins)
+    else:
+        spans = list(zip(range[::2], range[1::2])) if range else [(0, 0)] * len(bins)
+        edges = tuple(Tensor(_edges("histogramdd", points[:, k], n, *spans[k], 0.5)) for k, n in enumerate(bins))
+    hist = histogramdd_op(points, None if weight is None else weight.detach(), *edges, density=density)
+    return return_types.histogramdd((hist, edges))
+
+
 if not TYPE_CHECKING:  # a type checker sees every name
     __all__ = public(globals())

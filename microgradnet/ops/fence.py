@@ -10,10 +10,15 @@ import numpy as np
 
 from ..graph import NUMPY_NAMES, UFUNCS
 from ..tensor import Tensor
+from .cumulative import cumprod, diff
 from .elementwise import clamp, mul, round, where
 from .linalg import einsum, matmul, outer
+from .order import argsort, sort
+from .products import inner, kron, tensordot
+from .rearrange import roll
 from .reduce import amax, amin, cumsum, std, var
 from .shape import cat, flip, hstack, movedim, permute, ravel, reshape, stack, vstack
+from .views import diagonal, trace
 
 _RENAMED = NUMPY_NAMES | {"a": "input", "axis1": "dim0", "axis2": "dim1"}
 _ARRANGED: dict[Callable, Callable] = {  # NumPy's functions whose arguments are not those of the operation
@@ -30,6 +35,16 @@ _ARRANGED: dict[Callable, Callable] = {  # NumPy's functions whose arguments are
     np.amin: amin,
     np.around: round,
     np.cumsum: lambda a, axis=None, dtype=None: cumsum(ravel(a) if axis is None else a, axis or 0, dtype=dtype),
+    np.cumprod: lambda a, axis=None, dtype=None: cumprod(ravel(a) if axis is None else a, axis or 0, dtype=dtype),
+    np.diff: lambda a, n=1, axis=-1: diff(a, n, axis),
+    np.sort: lambda a, axis=-1: sort(ravel(a) if axis is None else a, -1 if axis is None else axis).values,
+    np.argsort: lambda a, axis=-1: argsort(ravel(a) if axis is None else a, -1 if axis is None else axis),
+    np.roll: lambda a, shift, axis=None: roll(a, shift, axis),
+    np.diagonal: lambda a, offset=0, axis1=0, axis2=1: diagonal(a, offset, axis1, axis2),
+    np.trace: lambda a: trace(a),
+    np.tensordot: lambda a, b, axes=2: tensordot(a, b, axes),
+    np.kron: kron,
+    np.inner: inner,
     np.flip: lambda a, axis=None: flip(a, *(range(a.ndim) if axis is None else (axis,))),
     np.ravel: ravel,
     np.moveaxis: movedim,

@@ -197,16 +197,16 @@ def _used(source, index):
 
 def _scattered_sum(x, index, source, /, dim):
     out = np.array(x, order="C")
-    _sum_at(out, _places(x.shape, index, dim), _used(source, index))
+    accumulate_at(np.add, out, _places(x.shape, index, dim), _used(source, index))
     return out
 
 
-def _sum_at(out, places, source):
-    """out[places] += source where every mention of a place counts, for an array in row-major order and an index array
-    for each dimension: by one flat index, many times faster than np.add.at by several."""
+def accumulate_at(ufunc, out, places, source):
+    """out[places] = ufunc(out[places], source) where every mention of a place counts, for an array in row-major order
+    and an index array for each dimension: by one flat index, many times faster than ufunc.at by several."""
     steps = (s // out.itemsize for s in out.strides)
     flat = sum((p * s for p, s in zip(places, steps)), start=np.int64(0))
-    np.add.at(out.reshape(-1), flat.reshape(-1), source.astype(out.dtype, copy=False).reshape(-1))
+    ufunc.at(out.reshape(-1), flat.reshape(-1), source.astype(out.dtype, copy=False).reshape(-1))
 
 
 def _scattered(x, index, source, /, dim):
@@ -240,7 +240,8 @@ def _index_summed(x, index, source, /, dim, alpha=1):
     out = np.array(x, order="C")
     index = _vector(index, x.shape, dim)
     places = np.ix_(*(index if i == dim % x.ndim else range(n) for i, n in enumerate(x.shape)))
-    _sum_at(out, places, np.broadcast_to(source if alpha == 1 else alpha * source, [*map(np.size, places)]))
+    source = source if alpha == 1 else alpha * source
+    accumulate_at(np.add, out, places, np.broadcast_to(source, [*map(np.size, places)]))
     return out
 
 
@@ -351,6 +352,11 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
     return where(mask, value, input)
 
 
+def fill(input: Tensor, value: Any) -> Tensor:
+    """`value`, a number or a 0-d tensor, everywhere."""
+    return masked_fill(input, Tensor(np.array(True)), value)
+
+
 def masked_select(input: Tensor, mask: Tensor) -> Tensor:
     """The elements where mask is True, as a vector."""
     shape = common_shape("masked_select", input, mask)
@@ -375,4 +381,4 @@ triu = Op("triu", _triangle(np.triu),
 
 
 if not TYPE_CHECKING:  # a type checker sees every name
-    __all__ = public(globals(), "add_rows", "getitem", "locate", "parse", "zeros_at")
+    __all__ = public(globals(), "accumulate_at", "add_rows", "getitem", "locate", "parse", "zeros_at")

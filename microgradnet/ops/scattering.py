@@ -18,6 +18,7 @@ from .index import (
     _places,
     _scattered_to,
     _used,
+    accumulate_at,
     gather_op,
     masked_fill,
     scatter,
@@ -35,8 +36,8 @@ from .shape import common_shape
 
 def _accumulate(ufunc):
     def forward(x, index, source, /, dim):
-        out = np.array(x)
-        ufunc.at(out, _places(x.shape, index, dim), _used(source, index))
+        out = np.array(x, order="C")
+        accumulate_at(ufunc, out, _places(x.shape, index, dim), _used(source, index))
         return out
 
     return forward

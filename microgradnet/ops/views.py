@@ -71,7 +71,7 @@ def _on_diagonal(x, /, shape, offset=0, dim1=0, dim2=1):
 diagonal = diagonal_op = Op("diagonal", _diagonal,
               lambda g, _y, _x, offset=0, dim1=0, dim2=1:
               on_diagonal_op(g, shape=tuple(_x.shape), offset=offset, dim1=dim1, dim2=dim2),
-              numpy=np.diagonal, view=True, doc="The diagonal of dim1 and dim2, as the last dimension; a view.")
+              view=True, doc="The diagonal of dim1 and dim2, as the last dimension; a view.")
 on_diagonal_op = Op("diag_embed", _on_diagonal,
                     lambda g, _y, _x, shape, offset=0, dim1=0, dim2=1:
                     diagonal(g, offset=offset, dim1=dim1, dim2=dim2))
