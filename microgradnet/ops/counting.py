@@ -234,8 +234,9 @@ def histogramdd(input: Tensor, bins: Any, *, range: Any = None, weight: Tensor |
     if isinstance(bins[0], Tensor):
         edges = tuple(b.detach() for b in bins)
     else:
-        spans = list(zip(range[::2], range[1::2])) if range else [(0, 0)] * len(bins)
-        edges = tuple(Tensor(_edges("histogramdd", points[:, k], n, *spans[k], 0.5)) for k, n in enumerate(bins))
+        lows, highs = (range[::2], range[1::2]) if range else ([0] * len(bins),) * 2
+        edges = tuple(Tensor(_edges("histogramdd", points[:, k], n, lows[k], highs[k], 0.5))
+                      for k, n in enumerate(bins))
     hist = histogramdd_op(points, None if weight is None else weight.detach(), *edges, density=density)
     return return_types.histogramdd((hist, edges))
 
