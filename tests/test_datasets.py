@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from microgradnet.datasets import MNIST, Digits, digits, idx, mnist, moons, spirals, xor
+from microgradnet.datasets import MNIST, Digits, FashionMNIST, digits, idx, mnist, moons, spirals, xor
 from microgradnet.utils.data import DataLoader
 
 # IDX
@@ -111,9 +111,10 @@ def files(monkeypatch):
         "t10k-images-idx3-ubyte": rng.integers(0, 256, (20, 28, 28), np.uint8),
         "t10k-labels-idx1-ubyte": rng.integers(0, 10, 20, np.uint8),
     }
-    assert list(arrays) == list(mnist.FILES)
+    assert list(arrays) == list(mnist.HANDWRITTEN.files)
     content = {name: idx_file(array) for name, array in arrays.items()}
-    monkeypatch.setattr(mnist, "FILES", {name: (len(c), hashlib.sha256(c).hexdigest()) for name, c in content.items()})
+    sums = {name: (len(c), hashlib.sha256(c).hexdigest()) for name, c in content.items()}
+    monkeypatch.setattr(mnist.HANDWRITTEN, "files", sums)
     return content
 
 
@@ -146,6 +147,22 @@ def test_mnist_dataset_has_torchvisions_shape(tmp_path, files):
     assert type(image) is np.ndarray and type(label) is int and label == labels[3]
 
 
+def test_fashion_mnist_is_known_by_the_md5_of_its_compressed_files(tmp_path, files, monkeypatch):
+    packed = {name: gzip.compress(content, mtime=0) for name, content in files.items()}
+    sums = {name: (len(files[name]), hashlib.md5(packed[name]).hexdigest()) for name in files}
+    monkeypatch.setattr(mnist.FASHION, "files", sums)
+    write(tmp_path / "FashionMNIST" / "raw", packed, bytes)
+    dataset = FashionMNIST(tmp_path)
+    assert len(dataset) == 50 and dataset.classes[9] == "Ankle boot"
+    write(tmp_path / "plain", files, bytes, "")  # of a plain file the size alone is known
+    assert len(FashionMNIST(tmp_path / "plain", train=False)) == 20
+    write(tmp_path / "other", files, lambda content: gzip.compress(content[:-1] + b"!"))
+    with pytest.raises(ValueError, match="with MD5 .*delete the file"):
+        FashionMNIST(tmp_path / "other")
+    with pytest.raises(FileNotFoundError, match="FashionMNIST: no train-images.*FashionMNIST"):
+        FashionMNIST(tmp_path / "nowhere")
+
+
 def test_mnist_missing_files_are_named_with_the_ways_out(tmp_path, files):
     write(tmp_path, files)
     (tmp_path / "t10k-labels-idx1-ubyte.gz").unlink()
@@ -164,7 +181,7 @@ def test_p78_mnist_wrong_content_is_named_with_both_sums(tmp_path, files, damage
     write(tmp_path, files | {name: wrong})
     with pytest.raises(ValueError, match="delete the file and pass download=True") as error:
         mnist.load(tmp_path)
-    for part in [str(tmp_path / f"{name}.gz"), mnist.FILES[name][1], hashlib.sha256(wrong).hexdigest()]:
+    for part in [str(tmp_path / f"{name}.gz"), mnist.HANDWRITTEN.files[name][1], hashlib.sha256(wrong).hexdigest()]:
         assert part in str(error.value)
 
 
@@ -189,7 +206,7 @@ def mirrors(monkeypatch):
             threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
             servers.append(server)
         urls = tuple(f"http://127.0.0.1:{server.server_port}/mnist/" for server in servers)
-        monkeypatch.setattr(mnist, "MIRRORS", urls)
+        monkeypatch.setattr(mnist.HANDWRITTEN, "mirrors", urls)
         return urls
 
     yield start
@@ -287,7 +304,7 @@ def test_p78_download_that_fails_leaves_nothing_and_lists_each_mirror(tmp_path, 
 def test_p78_offline_says_so_for_each_mirror(tmp_path, monkeypatch):
     urls = ("http://127.0.0.1:9/one/", "http://127.0.0.1:9/two/")  # nobody listens on this port
     monkeypatch.setenv("no_proxy", "*")
-    monkeypatch.setattr(mnist, "MIRRORS", urls)
+    monkeypatch.setattr(mnist.HANDWRITTEN, "mirrors", urls)
     with pytest.raises(ConnectionError) as error:
         mnist.fetch(tmp_path)
     assert all(url in str(error.value) for url in urls) and "refused" in str(error.value)

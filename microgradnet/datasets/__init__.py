@@ -2,7 +2,7 @@
 
 from . import idx
 from .digits import Digits
-from .mnist import MNIST
+from .mnist import MNIST, FashionMNIST
 from .toy import moons, spirals, xor
 
-__all__ = ["MNIST", "Digits", "idx", "moons", "spirals", "xor"]
+__all__ = ["MNIST", "Digits", "FashionMNIST", "idx", "moons", "spirals", "xor"]

@@ -1,0 +1,11 @@
+"""Apple's Metal: not used."""
+
+
+def is_available() -> bool:
+    """False."""
+    return False
+
+
+def is_built() -> bool:
+    """False."""
+    return False
