@@ -29,15 +29,26 @@ from .tensor import Tensor
 
 __version__ = "0.1.0"
 
-_SUBMODULES = {"autograd", "backprop", "cli", "datasets", "func", "linalg", "nn", "ops", "optim", "random", "special",
-               "utils", "viz"}
+_SUBMODULES = {"accelerator", "amp", "autograd", "backends", "backprop", "cli", "cuda", "datasets", "func", "linalg",
+               "nn", "ops", "optim", "random", "special", "utils", "vision", "viz"}
 _LAZY = {
     "draw": "viz", "save": "serialization", "load": "serialization", "save_checkpoint": "serialization",
     "load_checkpoint": "serialization", "CheckpointError": "serialization", "set_printoptions": "printing",
-    "get_printoptions": "printing", "accelerator": "hardware", "backends": "hardware", "cuda": "hardware",
+    "get_printoptions": "printing", "autocast": "amp", "GradScaler": "amp",
     "compare": "backprop.comparison", "vmap": "func", "is_anomaly_enabled": "autograd.anomaly",
     "is_anomaly_check_nan_enabled": "autograd.anomaly",
 }  # fmt: skip
+_LAZY |= dict.fromkeys("""
+    are_deterministic_algorithms_enabled can_cast channels_last compile contiguous_format dtype finfo get_default_device
+    get_float32_matmul_precision get_num_interop_threads get_num_threads iinfo
+    is_deterministic_algorithms_warn_only_enabled is_storage layout preserve_format promote_types set_default_device
+    set_float32_matmul_precision set_flush_denormal set_num_interop_threads set_num_threads strided typename
+    use_deterministic_algorithms
+""".split(), "settings")
+_LAZY |= dict.fromkeys("""
+    BoolTensor ByteTensor CharTensor DoubleTensor FloatTensor HalfTensor IntTensor LongTensor ShortTensor
+    set_default_tensor_type
+""".split(), "typed")
 # What PyTorch has both here and in nn.functional, with the same order of arguments.
 _LAZY |= dict.fromkeys("""
     adaptive_avg_pool1d adaptive_max_pool1d alpha_dropout avg_pool1d bilinear celu celu_ channel_shuffle conv1d conv2d
@@ -45,6 +56,15 @@ _LAZY |= dict.fromkeys("""
     feature_dropout group_norm hardshrink layer_norm max_pool1d max_pool2d max_pool3d pairwise_distance pdist
     pixel_shuffle pixel_unshuffle prelu relu_ rms_norm rrelu rrelu_ selu selu_ threshold threshold_
 """.split(), "nn.functional")
+_OUT_OF_SCOPE = {
+    **dict.fromkeys(["bfloat16", "BFloat16Tensor"], "NumPy has no such dtype; use float32"),
+    **dict.fromkeys(["cdouble", "cfloat", "chalf", "complex32", "complex64", "complex128"], "tensors are real"),
+    **dict.fromkeys(["sparse", "sparse_coo", "sparse_coo_tensor", "sparse_csr", "sparse_csr_tensor"],
+                    "tensors are dense"),
+    **dict.fromkeys(["qint8", "quint8", "qint32", "quantization", "quantize_per_tensor"], "tensors are not quantised"),
+    **dict.fromkeys(["distributed", "multiprocessing"], "it computes in one process"),
+    **dict.fromkeys(["jit", "export", "onnx", "fx"], "a model runs as it is written"),
+}  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
@@ -55,6 +75,8 @@ def __getattr__(name: str) -> Any:
         value = getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
         globals()[name] = value
         return value
+    if name in _OUT_OF_SCOPE:
+        raise AttributeError(f"module '{__name__}' has no '{name}': {_OUT_OF_SCOPE[name]}")
     raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
 
 

@@ -22,8 +22,8 @@ class autocast(contextlib.ContextDecorator):
         if not isinstance(device_type, str):
             raise ValueError(f"autocast(): device_type is a string such as 'cpu', got {type(device_type).__name__}")
         if enabled and device_type != "cuda":
-            raise RuntimeError(f"autocast({device_type!r}) would compute in half precision, which microgradnet does not "
-                               "do by itself: pass enabled=False, or leave it out")
+            raise RuntimeError(f"autocast({device_type!r}) would compute in half precision, which microgradnet "
+                               "does not do by itself: pass enabled=False, or leave it out")
         if enabled:
             _warn("autocast")
         self.device = device_type
@@ -41,8 +41,8 @@ class GradScaler:
     def __init__(self, device: str = "cuda", init_scale: float = 2.0**16, growth_factor: float = 2.0,
                  backoff_factor: float = 0.5, growth_interval: int = 2000, enabled: bool = True) -> None:
         if enabled and device != "cuda":
-            raise RuntimeError("GradScaler scales for half precision, which microgradnet does not compute in by itself: "
-                               "pass enabled=False, or leave it out")
+            raise RuntimeError("GradScaler scales for half precision, which microgradnet does not compute in by "
+                               "itself: pass enabled=False, or leave it out")
         if enabled:
             _warn("GradScaler")
 

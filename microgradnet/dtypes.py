@@ -9,16 +9,18 @@ import numpy as np
 
 __all__ = [  # what the package shows of it
     "bool", "device", "double", "float", "float16", "float32", "float64", "get_default_dtype", "half", "int", "int8",
-    "int16", "int32", "int64", "long", "result_type", "set_default_dtype", "uint8",
+    "int16", "int32", "int64", "long", "result_type", "set_default_dtype", "short", "uint8", "uint16",
+    "uint32", "uint64",
 ]  # fmt: skip
 
 float16 = half = np.dtype(np.float16)
 float32 = float = np.dtype(np.float32)  # noqa: A001 - PyTorch's names
 float64 = double = np.dtype(np.float64)
-int8, int16 = np.dtype(np.int8), np.dtype(np.int16)
+int8 = np.dtype(np.int8)
+int16 = short = np.dtype(np.int16)
 int32 = int = np.dtype(np.int32)  # noqa: A001
 int64 = long = np.dtype(np.int64)
-uint8 = np.dtype(np.uint8)
+uint8, uint16, uint32, uint64 = (np.dtype(t) for t in (np.uint8, np.uint16, np.uint32, np.uint64))
 bool = np.dtype(np.bool_)  # noqa: A001
 
 _default = float32

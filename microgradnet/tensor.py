@@ -30,6 +30,18 @@ class Size(tuple):
             count *= n
         return count
 
+    def __getitem__(self, index: Any) -> Any:
+        found = tuple.__getitem__(self, index)
+        return Size(found) if isinstance(index, slice) else found
+
+    def __add__(self, other: Any) -> Size:  # self + other
+        return Size(tuple.__add__(self, tuple(other)))
+
+    def __mul__(self, times: Any) -> Size:  # self * times
+        return Size(tuple.__mul__(self, times))
+
+    __rmul__ = __mul__
+
     def __repr__(self) -> str:
         return f"microgradnet.Size({list(self)})"
 
@@ -129,10 +141,6 @@ class Tensor:
 
         return device("cpu")
 
-    def is_floating_point(self) -> bool:
-        """Whether the dtype is a floating one."""
-        return self._data.dtype.kind == "f"
-
     def is_contiguous(self) -> bool:
         """Whether the elements lie in memory in row-major order."""
         return self.array.flags.c_contiguous
@@ -141,10 +149,6 @@ class Tensor:
     def is_leaf(self) -> bool:
         """Whether nothing recorded made it."""
         return not self.requires_grad or self.node is None
-
-    def is_inference(self) -> bool:
-        """Whether it was made in `inference_mode`."""
-        return self._inference
 
     @property
     def _version(self) -> int:

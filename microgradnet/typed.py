@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from .dtypes import set_default_dtype
+from .dtypes import bool as bool_
+from .dtypes import float16, float32, float64, int8, int16, int32, int64, set_default_dtype, uint8
 from .ops.creation import as_tensor, empty
 from .tensor import Size, Tensor, describe
 
@@ -38,13 +39,20 @@ class _Typed(type):
         return f"<class 'microgradnet.{cls.__name__}'>"
 
 
-_DTYPES = {"Float": "f4", "Double": "f8", "Half": "f2", "Long": "i8", "Int": "i4", "Short": "i2", "Char": "i1",
-           "Byte": "u1", "Bool": "?"}  # fmt: skip
-_CLASSES = {
-    name + "Tensor": _Typed(name + "Tensor", (), {"dtype": np.dtype(code), "__module__": "microgradnet"})
-    for name, code in _DTYPES.items()
-}
-globals().update(_CLASSES)
+def _typed(name: str, dtype: np.dtype) -> _Typed:
+    return _Typed(name, (), {"dtype": dtype, "__module__": "microgradnet"})
+
+
+FloatTensor = _typed("FloatTensor", float32)
+DoubleTensor = _typed("DoubleTensor", float64)
+HalfTensor = _typed("HalfTensor", float16)
+LongTensor = _typed("LongTensor", int64)
+IntTensor = _typed("IntTensor", int32)
+ShortTensor = _typed("ShortTensor", int16)
+CharTensor = _typed("CharTensor", int8)
+ByteTensor = _typed("ByteTensor", uint8)
+BoolTensor = _typed("BoolTensor", bool_)
+_CLASSES = {name: value for name, value in globals().items() if isinstance(value, _Typed)}
 _NAMES = {cls.dtype: name for name, cls in _CLASSES.items()}
 
 

@@ -2,7 +2,7 @@
 """The table of operations, a file per family. Reading order: elementwise, shape, reduce, index, linalg, activation,
 arithmetic, mathematics; then inplace (writing), methods (the operators of Tensor), fence (NumPy's protocols).
 Composed of those: order, cumulative, statistics, counting, scattering, views, rearrange, joining, products; and
-decomposition, elimination.
+decomposition, elimination; facts asks what a tensor is.
 
 What a family file defines in public is a function of the package and, given a tensor first, a method; see `public`."""
 
@@ -28,10 +28,12 @@ from .products import *
 from .ranges import *
 from .decomposition import *
 from .elimination import *
-from .methods import FAMILIES, allclose, equal, isclose
+from .facts import *
+from .methods import FAMILIES, allclose, equal, isclose, facts
 
 from .out import with_out
 
 if not TYPE_CHECKING:
     globals().update({name: with_out(getattr(family, name), name) for family in FAMILIES for name in family.__all__})
-    __all__ = [*(name for family in FAMILIES for name in family.__all__), "allclose", "equal", "isclose"]
+    __all__ = [*(name for family in FAMILIES for name in family.__all__), *facts.__all__,
+               "allclose", "equal", "isclose"]

@@ -37,7 +37,7 @@ def is_signed(input: Tensor) -> bool:
 
 def is_inference(input: Tensor) -> bool:
     """Whether it was made in `inference_mode`."""
-    return input.is_inference()
+    return input._inference
 
 
 def is_nonzero(input: Tensor) -> bool:

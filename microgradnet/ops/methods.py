@@ -19,6 +19,7 @@ from . import (
     decomposition,
     elementwise,
     elimination,
+    facts,
     index,
     inplace,
     joining,
@@ -191,6 +192,13 @@ def cuda(self: Tensor, device: Any = "cuda", **_: Any) -> Tensor:
     return self
 
 
+def type_(self: Tensor, dtype: Any = None, **_: Any) -> Any:
+    """In another dtype, given as one, by a class such as LongTensor or its name; without one, the name of its own."""
+    from ..typed import dtype_of, name_of
+
+    return name_of(self.dtype) if dtype is None else self.to(dtype_of(dtype))
+
+
 def share_memory_of(self: Tensor) -> int:
     """The address of the first element."""
     return self.array.__array_interface__["data"][0]
@@ -225,7 +233,7 @@ for _name, _attribute in dict(
     to=to, where=where_method, contiguous=contiguous, cpu=cpu, cuda=cuda, data_ptr=share_memory_of, stride=stride,
     equal=equal, allclose=allclose, isclose=isclose,
     polygamma=mathematics._polygamma,  # as a function its order comes first
-    type=lambda self, dtype=None, **_: f"microgradnet.{self.dtype}" if dtype is None else self.to(dtype),
+    type=type_, **facts.METHODS, **{name: getattr(facts, name) for name in facts.__all__},
     type_as=lambda self, other: self.to(other.dtype),
     T=property(lambda self: shape.permute(self, *reversed(range(self.ndim))), doc="The dimensions in reverse order."),
     mT=property(lambda self: shape.transpose(self, -2, -1), doc="The last two dimensions exchanged."),

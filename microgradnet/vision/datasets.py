@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from typing import Any
 
-
 from .. import datasets
 from ..datasets.mnist import raw_folder
 from .image import Image

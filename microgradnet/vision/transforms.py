@@ -208,7 +208,8 @@ class Resize:
         height, width = image.shape[-2:]
         size = self.size if isinstance(self.size, numbers.Number) else tuple(self.size)
         if not isinstance(size, tuple):
-            size = (size, int(size * width / height)) if height <= width else (int(size * height / width), size)
+            short = int(size)  # type: ignore[call-overload]
+            size = (short, short * width // height) if height <= width else (short * height // width, short)
         batch = image.reshape(-1, 1, height, width)
         batch = batch if batch.is_floating_point() else batch.float()
         resized = F.interpolate(batch, size, mode="bilinear", antialias=self.antialias)
