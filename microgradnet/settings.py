@@ -145,7 +145,7 @@ class finfo(_Info):
 
     def __init__(self, type: Any = None) -> None:
         super().__init__(type)
-        self.eps, self.resolution = float(self._info.eps), float(self._info.resolution)
+        self.eps, self.resolution = float(self._info.eps), 10.0**-self._info.precision
         self.tiny = self.smallest_normal = float(self._info.smallest_normal)
 
 

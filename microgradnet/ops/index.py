@@ -258,7 +258,7 @@ def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """out[i, j, …] = input[index[i, j, …], j, …] for dim 0, and so on: an element per entry of index."""
     if 0 in index.shape:
         return input.reshape(-1)[:0].reshape(index.shape)
-    if input.ndim == 0 or index.ndim == 0:  # PyTorch takes numbers for vectors of one element
+    if input.ndim + index.ndim < 2:  # PyTorch takes numbers for vectors of one element
         return gather_op(input.reshape(-1), index.reshape(-1), dim=dim).reshape(index.shape)
     return gather_op(input, index, dim=dim)
 
@@ -292,8 +292,8 @@ def scatter(input: Tensor, dim: int, index: Tensor, src: Any = None, *, value: A
     reduce: 'add' or 'multiply' what was there and all that arrives; `scatter_reduce` does more.
     """
     source = _source(value, src)
-    if not input.ndim:
-        return scatter(input.reshape(1), dim, _flat(index), _flat(source), reduce=reduce).reshape(())
+    if input.ndim + index.ndim < 2:
+        return scatter(input.reshape(-1), dim, _flat(index), _flat(source), reduce=reduce).reshape(input.shape)
     if 0 in index.shape:
         return input.clone()
     if reduce is None:
@@ -313,8 +313,8 @@ def _flat(x):
 
 def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     """A copy with out[index[i, j], j] += src[i, j] for dim 0, and so on; every mention of a place counts."""
-    if not input.ndim:
-        return scatter_add(input.reshape(1), dim, _flat(index), _flat(src)).reshape(())
+    if input.ndim + index.ndim < 2:
+        return scatter_add(input.reshape(-1), dim, _flat(index), _flat(src)).reshape(input.shape)
     if 0 in index.shape:
         return input.clone()
     return scatter_sum_op(input, index, src, dim=dim)

@@ -113,10 +113,10 @@ def scatter_reduce(input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: 
 
     Ties for an extreme share the gradient evenly.
     """
-    if not input.ndim:
-        flat = scatter_reduce(input.reshape(1), dim, index.reshape(-1), src.reshape(-1), reduce,
+    if input.ndim + index.ndim < 2:
+        flat = scatter_reduce(input.reshape(-1), dim, index.reshape(-1), src.reshape(-1), reduce,
                               include_self=include_self)
-        return flat.reshape(())
+        return flat.reshape(input.shape)
     if src.dtype != input.dtype:
         raise RuntimeError(f"scatter_reduce(): src {describe(src)} must have the dtype of input {describe(input)}")
     if reduce not in ("sum", "prod", "mean", "amax", "amin"):
