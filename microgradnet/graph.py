@@ -136,7 +136,9 @@ class Node:
 
     def name(self) -> str:
         """PyTorch's name for it: 'MulBackward0'."""
-        return self.computed.op.backward_name
+        from .naming import backward_name
+
+        return backward_name(self.computed)
 
     @property
     def computed(self) -> Node:

@@ -1,12 +1,10 @@
 """microgradnet.vision: the data sets and transforms by torchvision's names."""
 
-import hashlib
-
 import numpy as np
 import pytest
+from small_mnist import write
 
 import microgradnet as mg
-from microgradnet.datasets import mnist
 from microgradnet.utils.data import DataLoader
 from microgradnet.vision import datasets, transforms
 from microgradnet.vision.image import Image
@@ -17,24 +15,10 @@ GREY = RNG.integers(0, 256, (6, 8), np.uint8)
 COLOUR = RNG.integers(0, 256, (6, 8, 3), np.uint8)
 
 
-def idx_file(array):
-    return bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">u4").tobytes() + array.tobytes()
-
-
 @pytest.fixture
 def root(tmp_path, monkeypatch):
     """A folder with a small MNIST and a small Fashion-MNIST."""
-    for source in (mnist.HANDWRITTEN, mnist.FASHION):
-        folder = tmp_path / source.name / "raw"
-        folder.mkdir(parents=True)
-        sums = {}
-        for name in source.files:
-            n = 40 if name.startswith("train") else 10
-            content = idx_file(RNG.integers(0, 256, (n, 28, 28), np.uint8) if "images" in name
-                               else RNG.integers(0, 10, n, np.uint8))
-            (folder / name).write_bytes(content)
-            sums[name] = (len(content), hashlib.sha256(content).hexdigest())
-        monkeypatch.setattr(source, "files", sums)
+    write(tmp_path, monkeypatch)
     return tmp_path
 
 
