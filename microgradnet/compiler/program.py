@@ -115,6 +115,7 @@ def interpret(program: Program, inputs: list[np.ndarray]) -> tuple[list[Any], li
     def of(value: Value) -> Any:
         if value not in known:
             source = value.source
+            assert source is not None, f"{value.name or 'a value'} is used before a step makes it"
             known[value] = source.read(inputs) if source.kind == "input" else source.read()
         return known[value]
 
