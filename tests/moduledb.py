@@ -32,7 +32,6 @@ torch.set_num_threads(1)
 
 OUT_OF_SCOPE = {
     "a module that takes its sizes from the first input": "LazyConv1d LazyConv2d LazyConv3d LazyConvTranspose1d LazyConvTranspose2d LazyConvTranspose3d",
-    "pools in regions that are drawn, and can only be compared in distribution": "FractionalMaxPool2d FractionalMaxPool3d",
 }
 MODULES = {info.name: info for info in module_db}
 TOLERANCES = {"nn.Hardsigmoid": 1e-6}  # PyTorch's gradient is 1/6 rounded to float32

@@ -105,10 +105,11 @@ def _fractional_max_pool(name: str, n: int, input: Tensor, kernel_size: Any, out
         raise ShapeError(f"{name}(): windows of {kernel} are too large for {many} of them in input {describe(input)}")
     if samples is None:
         samples = rand(*(lead if len(lead) == 2 else (1, *lead)), n, dtype=input.dtype)
-    if samples.shape != (*(1,) * (2 - len(lead)), *lead, n):
+    batch = lead[0] if len(lead) == 2 else 1
+    if samples.ndim != 3 or samples.shape[0] < batch or samples.shape[1:] != (lead[-1], n):
         raise ShapeError(f"{name}(): _random_samples {describe(samples)} must have {n} for each channel of the input "
                          f"{describe(input)}")
-    samples = samples.reshape(*lead, n)
+    samples = samples[:batch].reshape(*lead, n)
     # The flat index of every element of every window: a dimension for the channels' windows and one for their elements.
     places: Any = 0
     for dim in range(n):
