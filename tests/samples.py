@@ -386,7 +386,8 @@ SAMPLES: dict[str, Callable[[Draw], list[Sample]]] = {
     "windows": lambda draw: [
         Sample((draw(*x),), {"kernel": k, "stride": s, "dilation": d})
         for x, k, s, d in [((2, 5), (2,), (1,), (1,)), ((7,), (3,), (2,), (1,)), ((2, 6, 7), (2, 3), (3, 2), (2, 1)),
-                           ((1, 2, 3, 4, 3), (2, 2, 3), (1, 2, 1), (1, 1, 1)), ((0, 4), (2,), (1,), (1,))]
+                           ((1, 2, 3, 4, 3), (2, 2, 3), (1, 2, 1), (1, 1, 1)), ((0, 4), (2,), (1,), (1,)),
+                           ((3, 4), (1,), (1,), (1,))]
     ],
     "overlay": lambda draw: [
         Sample((draw(*x),), {"size": size, "stride": s, "dilation": d})

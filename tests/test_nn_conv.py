@@ -191,6 +191,10 @@ def test_layers_refuse_what_they_cannot_be(build):
         build()
 
 
+def test_functions_are_shown_at_the_top_as_well():
+    assert mg.conv2d is F.conv2d and mg.max_pool2d is F.max_pool2d and mg.pixel_shuffle is F.pixel_shuffle
+
+
 # --- against PyTorch --------------------------------------------------------------------------------------------------
 
 LAYERS = {

@@ -1,8 +1,8 @@
 # isort: skip_file
 """Networks: modules with parameters, layers, activations, losses, and how they start.
 
-Reading order: module, layers, activations, losses, containers; functional has the same as functions, init the ways to
-start.
+Reading order: module, layers, activations, losses, containers, conv, pooling; functional has the same as functions,
+init the ways to start.
 """
 
 from . import functional, init, utils

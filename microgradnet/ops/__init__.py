@@ -1,6 +1,7 @@
 # isort: skip_file
 """The table of operations, a file per family. Reading order: elementwise, shape, reduce, index, linalg, activation,
-arithmetic, mathematics; then inplace (writing), methods (the operators of Tensor), fence (NumPy's protocols).
+arithmetic, mathematics, for nn window, convolution, resample; then inplace (writing), methods (the operators of
+Tensor), fence (NumPy's protocols).
 Composed of those: order, cumulative, statistics, counting, scattering, views, rearrange, joining, products; and
 decomposition, elimination; facts asks what a tensor is.
 

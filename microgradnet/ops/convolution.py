@@ -1,15 +1,14 @@
 """Convolution in any number of dimensions, and its two derivatives, which are each other's.
 
-With x of shape (N, C, *size), w of shape (O, C / groups, *kernel) and g of shape (N, O, *out), all three are what the
-sum over all indices of
+With x of shape (N, C, *size), w of shape (O, C / groups, *kernel) and g of shape (N, O, *out), all three are
+derivatives of the one sum, over all indices, of
 
     g[n, o, i] · w[o, c, k] · x[n, c, i · stride + k · dilation - padding]
 
-leaves of its derivative by one factor: `convolution` by g, `convolution_input` by x, `convolution_weight` by w. So the
-gradient of each by one of its arguments is one of the other two, to any order. `convolution_input` is also known as
-transposed convolution.
+namely `convolution` by g, `convolution_input` by x, `convolution_weight` by w. So the gradient of each by one of its
+arguments is one of the other two, to any order. `convolution_input` is also known as transposed convolution.
 
-Each is one product of matrices per part of the batch: the windows under the kernel are copied into columns.
+Each is a product of matrices for every part of the batch: the windows under the kernel are copied into columns.
 """
 
 from __future__ import annotations

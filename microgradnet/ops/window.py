@@ -48,7 +48,7 @@ def _windows(x, /, kernel, stride, dilation):
     out = count(size, kernel, stride, (0,) * len(kernel), dilation)
     if min(out) < 1:
         raise ValueError(f"a window of size {kernel}, dilation {dilation}, does not fit into the dimensions {size}")
-    return np.ascontiguousarray(view_windows(x, kernel, out, stride, dilation))
+    return np.array(view_windows(x, kernel, out, stride, dilation), order="C")
 
 
 def _overlaid(parts, /, size, stride, dilation):
@@ -132,10 +132,11 @@ def _max_of_bins(x, /, bins):
     places = np.arange(math.prod(size)).reshape(size)
     for cell in itertools.product(*map(range, best.shape[len(lead) :])):
         under = (..., *(slice(*axis[i]) for axis, i in zip(bins, cell)))
-        part = x[under].reshape(*lead, math.prod(x[under].shape[len(lead) :]))
+        places_under = places[under].reshape(-1)
+        part = x[under].reshape(*lead, len(places_under))
         first = part.argmax(-1)
         best[(..., *cell)] = np.take_along_axis(part, first[..., None], -1)[..., 0]
-        index[(..., *cell)] = places[under].reshape(-1)[first]
+        index[(..., *cell)] = places_under[first]
     return best, index
 
 
