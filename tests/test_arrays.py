@@ -4,14 +4,14 @@ import pickle
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 import microgradnet as mg
 from microgradnet import return_types
 
-SMALL = settings(max_examples=40, deadline=None)
+SMALL = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])  # the machine may be busy
 MATRICES = arrays(np.float64, array_shapes(min_dims=1, max_dims=3, min_side=1, max_side=5),
                   elements=st.integers(-3, 3).map(float) | st.floats(-9, 9, width=32))  # fmt: skip
 
