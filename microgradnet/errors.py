@@ -19,3 +19,7 @@ class DtypeError(RuntimeError, TypeError):
 
 class DivisionByZero(RuntimeError, ZeroDivisionError):
     """A whole number divided by 0: a RuntimeError as in PyTorch."""
+
+
+class CompileError(RuntimeError):
+    """What cannot be compiled, or printed as a program."""

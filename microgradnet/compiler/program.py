@@ -40,10 +40,12 @@ class Source:
     kind: "input", an argument of the compiled function; "state", the memory of a tensor or an optimizer's array, read
         anew at each call; "constant", the same at each call; "number", a Python number read anew at each call.
     read: gives the array or the number; for an input, from the flat list of a call's tensors.
+    write: takes the number that is to be there after a call; None where no call changes it.
     """
 
     kind: str
     read: Callable[..., Any]
+    write: Callable[[Any], None] | None = None
 
 
 @dataclasses.dataclass(eq=False, slots=True)

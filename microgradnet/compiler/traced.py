@@ -176,11 +176,15 @@ class Traced:
         trace = self.trace
         if method not in ("__call__", "reduce", "accumulate"):
             raise trace.escape(f"{ufunc.__name__}.{method}")
-        params = {k: v for k, v in params.items() if not (k == "where" and v is True)}
+        mask = params.pop("where", True)
         function = ufunc if method == "__call__" else getattr(ufunc, method)
+        if mask is not True and (method != "__call__" or out is None or len(out) > 1):
+            raise trace.escape("parts of it left as they were")
         result = trace.call(function, inputs, params)
         if out is None or out[0] is None:
             return result
+        if mask is not True:
+            result = trace.call(np.where, (mask, result, out[0]))
         if len(out) > 1 or type(out[0]) is not Traced:
             raise trace.escape("writes into an array that is not traced")
         out[0].write(result)
@@ -189,6 +193,11 @@ class Traced:
     def __array_function__(self, function: Callable, kinds: Any, args: tuple, params: dict) -> Any:
         if function.__name__ in _FACTS:
             return function(*sampled(args), **{k: sampled(v) for k, v in params.items()})
+        if function is np.copyto and type(args[0]) is Traced and set(params) <= {"where", "casting"}:
+            into, source, mask = args[0], args[1], params.get("where", True)
+            copy: Any = np.where(mask, source, into) if mask is not True else self.trace.call(np.positive, (source,))
+            into.write(copy)
+            return None
         if function.__name__ not in _FUNCTIONS or function is np.where and len(args) != 3:
             raise self.trace.escape(f"np.{function.__name__}")
         out = params.pop("out", None)
@@ -272,8 +281,8 @@ class Traced:
     def fill(self, number: Any) -> None:
         self[...] = number
 
-    def ravel(self) -> Any:
-        return self.reshape(-1)
+    def ravel(self, order: str = "C") -> Any:
+        return self.reshape(-1, order=order)
 
     def max(self, axis: Any = None, **params: Any) -> Any:
         return np.maximum.reduce(self, axis=axis, **params)

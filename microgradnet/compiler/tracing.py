@@ -119,7 +119,7 @@ def _rebound(function: Callable, shadows: dict[str, Any], known: dict) -> Callab
     cells = tuple(types.CellType() for _ in function.__closure__ or ())
     new = known[function] = types.FunctionType(code, names, function.__name__, function.__defaults__, cells)
     new.__kwdefaults__ = function.__kwdefaults__
-    for name in _names_used(code):
+    for name in names_used(code):
         inner = function.__globals__.get(name)
         if isinstance(inner, types.FunctionType) and inner.__module__.startswith(_HERE):
             names[name] = _rebound(inner, shadows, known)
@@ -131,8 +131,9 @@ def _rebound(function: Callable, shadows: dict[str, Any], known: dict) -> Callab
     return new
 
 
-def _names_used(code: types.CodeType) -> set[str]:
-    inner = (_names_used(c) for c in code.co_consts if isinstance(c, types.CodeType))
+def names_used(code: types.CodeType) -> set[str]:
+    """The names of globals and attributes in a function's code, and in those inside it."""
+    inner = (names_used(c) for c in code.co_consts if isinstance(c, types.CodeType))
     return set(code.co_names).union(*inner)
 
 

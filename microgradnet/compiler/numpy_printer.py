@@ -1,0 +1,409 @@
+"""The NumPy backend: prints a plan as a straight line of NumPy calls that write where the plan says, and compiles it.
+
+The text that `program_text` shows is the text that runs.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import operator
+import textwrap
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..errors import CompileError
+from ..graph import Op
+from .calls import Refusal, as_array, cast, copied, is_ufunc_method, updated
+from .naming import Names, array_text, constant_name, empty_text, is_number, literal
+from .plan import Buffer, Plan
+from .program import Step, Value, values_in
+from .tracing import names_used
+
+_INFIX: dict[Any, str] = {
+    np.add: "+", np.subtract: "-", np.multiply: "*", np.true_divide: "/", operator.add: "+", operator.sub: "-",
+    operator.mul: "*", operator.truediv: "/", operator.floordiv: "//", operator.mod: "%", operator.pow: "**",
+    operator.eq: "==", operator.ne: "!=", operator.lt: "<", operator.le: "<=", operator.gt: ">", operator.ge: ">=",
+    operator.and_: "&", operator.or_: "|", operator.xor: "^", operator.lshift: "<<", operator.rshift: ">>",
+    operator.matmul: "@", np.equal: "==", np.not_equal: "!=", np.less: "<", np.less_equal: "<=", np.greater: ">",
+    np.greater_equal: ">=",
+}  # fmt: skip
+_PREFIX: dict[Any, str] = {np.negative: "-", operator.neg: "-", operator.invert: "~"}
+
+
+@dataclasses.dataclass(slots=True)
+class Printed:
+    """A program as text.
+
+    constants, memory: lines that make the constants and the buffers. body: the lines of the function `step`.
+    arguments: what `step` takes, as Values. outputs: how many results come before the numbers it gives back.
+    objects: by name, what the text cannot say: long constants, and functions.
+    """
+
+    constants: list[str]
+    memory: list[str]
+    body: list[str]
+    arguments: list[Value]
+    names: list[str]
+    outputs: int
+    numbers: list[Value]
+    objects: dict[str, Any]
+
+    def function(self) -> str:
+        """The text of `step`."""
+        head = f"def step({', '.join(self.names)}):"
+        return "\n".join(["@np.errstate(all=\"ignore\")", head, *("    " + line for line in self.body)]) + "\n"
+
+
+def compiled(plan: Plan) -> Callable[[list], list]:
+    """The program as a function of a call's tensors' arrays: it gives the outputs, and writes what is to be written."""
+    printed = print_program(plan)
+    text = "\n".join([*printed.constants, *printed.memory, printed.function(), _runner(printed)])
+    names: dict[str, Any] = {"np": np, "math": __import__("math"), **printed.objects}
+    for i, value in enumerate(printed.arguments):
+        names[f"read_{i}"] = value.source.read  # type: ignore[union-attr]
+    for i, value in enumerate(printed.numbers):
+        names[f"write_{i}"] = value.source.write  # type: ignore[union-attr]
+    exec(compile(text, "<compiled program>", "exec"), names)
+    run = names["run"]
+    run.text = text
+    return run
+
+
+def _runner(printed: Printed) -> str:
+    """The function that gets the arguments of `step` from where they are, and puts numbers back."""
+    reads = ", ".join(
+        f"read_{i}({'inputs' if value.source.kind == 'input' else ''})"  # type: ignore[union-attr]
+        for i, value in enumerate(printed.arguments)
+    )
+    lines = ["def run(inputs):"]
+    count = printed.outputs + len(printed.numbers)
+    results = [f"r{i}" for i in range(count)]
+    call = f"step({reads})"
+    lines.append(f"    {', '.join(results)} = {call}" if count else f"    {call}")
+    lines += [f"    write_{i}(r{printed.outputs + i})" for i in range(len(printed.numbers))]
+    lines.append(f"    return [{', '.join(results[: printed.outputs])}]")
+    return "\n".join(lines) + "\n"
+
+
+def program_text(plan: Plan) -> str:
+    """A module of NumPy calls, runnable on its own: its function `step` does what one call of the program does.
+
+    It takes the arguments of the call, then the arrays that are kept between calls, which it updates in place, then
+    numbers such as the learning rate; it returns the outputs, then the numbers that a call changes.
+    Raises CompileError for an operation whose forward needs more than NumPy.
+    """
+    printed = print_program(plan)
+    parts = ["import math\n" if "math." in "\n".join(printed.body) else "", "import numpy as np\n"]
+    functions = []
+    for name, thing in printed.objects.items():
+        if isinstance(thing, np.ndarray):
+            raise CompileError(f"program(): the constant {name} of {thing.size} elements is too large to be printed")
+        functions.append(_source_of(name, thing))
+    for lines, title in ((printed.constants, "constants"), (printed.memory, "memory, written anew in every step")):
+        if lines:
+            parts.append("\n".join([f"# {title}", *lines]) + "\n")
+    return "\n".join([*filter(None, parts), *functions, "\n" + printed.function()])
+
+
+def _source_of(name: str, function: Any) -> str:
+    """The source of a function that needs nothing but NumPy, under another name."""
+    refused = getattr(function, "refused_by", None)
+    if refused is not None:
+        return f'def {name}(*arguments):\n    raise ValueError("{refused}: refuses these arguments")\n'
+    try:
+        source = textwrap.dedent(inspect.getsource(function))
+    except (OSError, TypeError):
+        source = ""
+    names = names_used(function.__code__) if source.startswith("def ") else set()
+    outside = names & set(getattr(function, "__globals__", ())) - {"np", "math"}
+    if not source.startswith("def ") or outside or function.__closure__:
+        raise CompileError(f"program(): {name} is no sequence of NumPy calls and cannot be printed; "
+                           "the compiled program calls it")
+    return source.replace(f"def {function.__name__}(", f"def {name}(", 1)
+
+
+def print_program(plan: Plan) -> Printed:
+    """The texts that make up a program."""
+    return _Printer(plan).run()
+
+
+class _Printer:
+    def __init__(self, plan: Plan) -> None:
+        self.plan, self.samples = plan, plan.samples
+        self.names = Names()
+        self.name: dict[Value, str] = {}
+        self.objects: dict[str, Any] = {}
+        self.constants: list[str] = []
+        self.constant_names: dict[Any, str] = {}
+        self.memory: list[str] = []
+        self.buffer_name: dict[Buffer, str] = {}
+        self.body: list[str] = []
+        self.numbers_here: set[Value] = set()
+
+    def run(self) -> Printed:
+        program = self.plan.program
+        arguments = self.arguments()
+        names = []
+        for value in arguments:
+            self.name[value] = self.names(value.name or "x")
+            names.append(self.name[value])
+        note = ""
+        for step in program.steps:
+            if step.note and step.note != note:
+                self.body.append(f"# {step.note}")
+                note = step.note
+            self.step(step)
+        numbers = self.end(program)
+        return Printed(self.constants, self.memory, self.body, arguments, names, len(program.outputs), numbers,
+                       self.objects)
+
+    def arguments(self) -> list[Value]:
+        """The Values from outside: a call's own arguments first, numbers last."""
+        program = self.plan.program
+        used = dict.fromkeys([
+            *(v for step in program.steps for v in values_in((step.args, step.params))), *values_in(program.outputs),
+            *(new for _, new in program.writes), *(t for t, _ in self.plan.copies if not is_number(t)),
+        ])  # fmt: skip
+        places = (place for place in self.plan.place.values() if isinstance(place, Value))
+        used |= dict.fromkeys(places)
+        order = {"input": 0, "state": 1, "number": 2}
+        outside = [v for v in used if v.source is not None and v.source.kind in order]
+        return sorted(outside, key=lambda v: order[v.source.kind])  # type: ignore[union-attr]
+
+    # --- names of arguments ------------------------------------------------------------------------------------------
+
+    def text(self, x: Any, scalar: bool = False) -> str:
+        """An argument as it is written. scalar: for arithmetic on numbers, where arrays of shape () are slow."""
+        if isinstance(x, Value):
+            if x.source is not None and x.source.kind == "constant":
+                array = x.source.read()
+                return self.constant(array[()] if scalar and not array.shape else np.asarray(array))
+            return self.name[x]
+        if isinstance(x, tuple):
+            inner = ", ".join(self.text(part) for part in x)
+            return f"({inner},)" if len(x) == 1 else f"({inner})"
+        if isinstance(x, list):
+            return f"[{', '.join(self.text(part) for part in x)}]"
+        if isinstance(x, slice):
+            return f"slice({self.text(x.start)}, {self.text(x.stop)}, {self.text(x.step)})"
+        if isinstance(x, np.generic) and scalar:
+            return self.constant(x)
+        if isinstance(x, np.ndarray):
+            return self.constant(x)
+        return literal(x)
+
+    def constant(self, array: Any) -> str:
+        """The name of a constant array, or of a scalar of NumPy's."""
+        key = type(array), array.dtype, array.shape, array.strides, array.tobytes()
+        if key not in self.constant_names:
+            name = self.names(constant_name(array)) if constant_name(array) != "c" else self.names.numbered("c")
+            self.constant_names[key] = name
+            text = literal(array) if isinstance(array, np.generic) else array_text(array)
+            if text is None:
+                self.objects[name] = array
+            else:
+                self.constants.append(f"{name} = {text}")
+        return self.constant_names[key]
+
+    def key_text(self, key: Any) -> str:
+        """The inside of x[…]."""
+        if isinstance(key, slice):
+            start, stop, step = ("" if x is None else self.text(x) for x in (key.start, key.stop, key.step))
+            return f"{start}:{stop}" + (f":{step}" if step else "")
+        if isinstance(key, tuple) and key:
+            return ", ".join(self.key_text(part) for part in key) + ("," if len(key) == 1 else "")
+        return self.text(key)
+
+    # --- names of results --------------------------------------------------------------------------------------------
+
+    def name_result(self, out: Value, step: Step) -> str:
+        place = self.plan.place.get(out)
+        if isinstance(place, Value):
+            name = self.name[place]
+        elif isinstance(place, Buffer):
+            name = self.name_in(place, out, step)
+        else:
+            name = self.names(out.name) if out.name else self.names.numbered("t")
+        self.name[out] = name
+        return name
+
+    def name_in(self, buffer: Buffer, out: Value, step: Step) -> str:
+        """The name of a result in a buffer: its own, or that of the operand whose place it takes, or the buffer's."""
+        if not out.name:
+            for operand in values_in(step.args):
+                if self.plan.place.get(operand) is buffer:
+                    return self.name[operand]
+            if buffer in self.buffer_name:
+                return self.buffer_name[buffer]
+        name = self.names(out.name) if out.name else self.names.numbered("t")
+        if buffer in self.buffer_name:
+            self.memory.append(f"{name} = {self.buffer_name[buffer]}")
+        else:
+            self.buffer_name[buffer] = name
+            self.memory.append(f"{name} = {empty_text(buffer.sample)}")
+        return name
+
+    # --- steps -------------------------------------------------------------------------------------------------------
+
+    def step(self, step: Step) -> None:
+        function = step.function
+        if isinstance(function, Refusal):
+            self.refusal(step)
+        elif step.out in self.plan.place:
+            self.into(step, self.arguments_of(step))
+        elif function is updated:
+            x, key, value = step.args
+            source = self.text(x)
+            name = self.name_result(step.out, step)
+            self.body += [f"{name} = {source}.copy(order=\"K\")", f"{name}[{self.key_text(key)}] = {self.text(value)}"]
+        else:
+            text = self.expression(step)
+            outs = step.out if isinstance(step.out, tuple) else (step.out,)
+            names = ", ".join(self.name_result(out, step) for out in outs) + "," * isinstance(step.out, tuple)
+            (self.memory if step.out in self.plan.fixed else self.body).append(f"{names} = {text}")
+
+    def refusal(self, step: Step) -> None:
+        condition, *rest = step.args
+        refusal: Any = step.function
+        params = step.params
+
+        def refuse(*args: Any) -> None:
+            refusal.raise_error(args, params)
+
+        refuse.refused_by = refusal.op.name  # type: ignore[attr-defined]
+        name = self.names(f"refuse_{refusal.op.name}")
+        self.objects[name] = refuse
+        negated = "not " if refusal.expected else ""
+        self.body += [f"if {negated}{self.text(condition)}:",
+                      f"    {name}({', '.join(self.text(a) for a in rest)})"]
+
+    def arguments_of(self, step: Step) -> list[str]:
+        """The arguments as texts, numbers as arrays where NumPy is quicker with these and the dtype stays the same."""
+        dtypes = {v.dtype for v in values_in(step.args)}
+        dtype: Any = dtypes.pop() if len(dtypes) == 1 else None
+        if not isinstance(step.function, np.ufunc) or isinstance(dtype, type) or np.dtype(dtype).kind != "f":
+            return [self.text(a) for a in step.args]
+        texts = []
+        for a in step.args:
+            if type(a) in (int, float) or isinstance(a, np.generic) and a.dtype == dtype:
+                with np.errstate(all="ignore"):
+                    array = np.array(a, dtype)
+                if np.isfinite(array) or not np.isfinite(a):
+                    texts.append(self.constant(array))
+                    continue
+            texts.append(self.text(a))
+        return texts
+
+    def params_text(self, params: dict[str, Any]) -> str:
+        return "".join(f", {k}={self.text(v)}" for k, v in params.items())
+
+    def into(self, step: Step, args: list[str]) -> None:
+        """A step that writes into memory that is there."""
+        function = step.function
+        in_place = isinstance(step.args[0], Value) and self.plan.place[step.out] is self.plan.place.get(step.args[0])
+        key = self.key_text(step.args[1]) if function is updated else ""
+        out = self.name_result(step.out, step)
+        if function is updated:
+            if not in_place:
+                self.body.append(f"np.copyto({out}, {args[0]})")
+            self.body.append(f"{out}[{key}] = {args[2]}")
+        elif function is np.where:
+            self.body += [f"np.copyto({out}, {args[2]})", f"np.copyto({out}, {args[1]}, where={args[0]})"]
+        elif function is copied:
+            self.body.append(f"np.copyto({out}, {args[0]})")
+        elif function is cast:
+            self.body.append(f"np.copyto({out}, {args[0]}, casting=\"unsafe\")")
+        else:
+            params = {k: v for k, v in step.params.items() if k != "order"}  # the memory has it
+            self.body.append(f"{_name_of(function)}({', '.join(args)}{self.params_text(params)}, out={out})")
+
+    def expression(self, step: Step) -> str:
+        """A step as an expression."""
+        function, args, params = step.function, step.args, step.params
+        number = isinstance(step.out, Value) and not step.out.shape
+        if function in _INFIX and not params and (number or function not in _UFUNCS):
+            return f"{self.text(args[0], number)} {_INFIX[function]} {self.text(args[1], number)}"
+        if function in _PREFIX and not params and (number or function not in _UFUNCS):
+            return f"{_PREFIX[function]}{self.text(args[0], number)}"
+        first = self.text(args[0]) if args else ""
+        if isinstance(args[0] if args else None, Value):
+            if function is operator.getitem:
+                return f"{first}[{self.key_text(args[1])}]"
+            if function is np.transpose:
+                return f"{first}.T" if len(args) == 1 and not params else f"{first}.transpose({self.text(args[1])})"
+            if function is np.reshape:
+                return f"{first}.reshape({self.text(args[1])})"
+            if function is cast:
+                return f"{first}.astype({self.text(args[1])})"
+            if function is copied:
+                return f"{first}.copy()"
+        texts = self.arguments_of(step) if not number else [self.text(a) for a in args]
+        return f"{self.function_name(function)}({', '.join(texts)}{self.params_text(params)})"
+
+    def function_name(self, function: Any) -> str:
+        name = _name_of(function)
+        if name:
+            return name
+        forward = function.forward if isinstance(function, Op) else function
+        wanted = function.name if isinstance(function, Op) else getattr(function, "__name__", "function")
+        for known, thing in self.objects.items():
+            if thing is forward:
+                return known
+        name = self.names(wanted)
+        self.objects[name] = forward
+        return name
+
+    # --- the end -----------------------------------------------------------------------------------------------------
+
+    def end(self, program: Any) -> list[Value]:
+        """The copies that remain, and what is returned; gives the numbers that a call changes."""
+        outputs = []
+        for x in program.outputs:
+            if isinstance(x, Value) and x in self.plan.returned:
+                name = self.names.numbered("result")
+                self.body.append(f"{name} = {self.text(x)}.copy()")
+                outputs.append(name)
+            else:
+                outputs.append(self.text(x))
+        arrays = [(target, new) for target, new in self.plan.copies if not is_number(target)]
+        targets = {target for target, _ in program.writes}
+        sources = {}
+        for _, new in arrays:  # old values that would be overwritten before they are copied
+            sources[new] = self.text(new)
+            if self.plan.root.get(new, new) in targets:
+                sources[new] = self.names.numbered("old")
+                self.body.append(f"{sources[new]} = {self.text(new)}.copy()")
+        self.body += [f"np.copyto({self.name[target]}, {sources[new]})" for target, new in arrays]
+        numbers = [target for target, _ in self.plan.copies if is_number(target)]
+        outputs += [self.text(new) for target, new in self.plan.copies if is_number(target)]
+        if outputs:
+            self.body.append(f"return {', '.join(outputs)}")
+        elif not self.body:
+            self.body.append("pass")
+        return numbers
+
+
+_UFUNCS = {f for f in (*_INFIX, *_PREFIX) if isinstance(f, np.ufunc)}
+
+
+def _name_of(function: Any) -> str:
+    """What a function is called in a module that imports NumPy and math; empty if it is not known there."""
+    if function is as_array:
+        return "np.array"
+    if isinstance(function, np.ufunc) and getattr(np, function.__name__, None) is function:
+        return f"np.{function.__name__}"
+    for method in ("reduce", "accumulate"):
+        if is_ufunc_method(function, method):
+            return f"{_name_of(function.__self__)}.{method}"
+    module = getattr(function, "__module__", "") or ""
+    name: str = getattr(function, "__name__", "")
+    if function in (float, int, bool, abs):
+        return name
+    if module == "math":
+        return f"math.{name}"
+    if module.split(".")[0] == "numpy" and getattr(np, name, None) is function:
+        return f"np.{name}"
+    return ""

@@ -1,0 +1,188 @@
+"""The plan: in which memory each value of a program lives.
+
+A buffer is used again when the value in it has been read for the last time, or at once, when the step that reads it
+last may write its result in its place. A new weight takes the old one's place if nothing reads the old one after that.
+What a call returns is made anew each time.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from .calls import cast, copied, is_ufunc_method, updated
+from .program import Program, Step, Value, values_in
+from .samples import Samples, samples_of
+
+
+@dataclasses.dataclass(eq=False, slots=True)
+class Buffer:
+    """Memory that is the program's own: for arrays like `sample`."""
+
+    sample: Any
+
+
+@dataclasses.dataclass(eq=False, slots=True)
+class Plan:
+    """A program, and where its values live.
+
+    place: of a Value that a step writes by `out=`: a Buffer, or the Value of kind "state" in whose place it goes.
+    root: of a Value that shows another's memory: that one; else itself.
+    fixed: the Values that show the same memory in each call: buffers, and views of these.
+    copies: writes that are made at the end, in this order.
+    returned: of the outputs, those that are memory of somebody else's and must be copied.
+    """
+
+    program: Program
+    samples: Samples
+    place: dict[Value, Any]
+    root: dict[Value, Value]
+    fixed: set[Value]
+    copies: list[tuple[Value, Value]]
+    returned: set[Value]
+
+    @property
+    def buffers(self) -> list[Buffer]:
+        """In the order of their first use."""
+        return list(dict.fromkeys(place for place in self.place.values() if isinstance(place, Buffer)))
+
+
+def takes_out(step: Step, samples: Samples) -> bool:
+    """Whether a step can write its result into memory that is there already. Numbers are quicker without."""
+    function, out = step.function, step.out
+    if not isinstance(out, Value) or not out.shape or isinstance(out.dtype, type) or step.view:
+        return False
+    if function is np.dot:
+        return bool(samples[out].flags.c_contiguous)
+    if function is np.where:
+        return True
+    if isinstance(function, np.ufunc):
+        return function.nout == 1
+    return function in (cast, copied, updated) or is_ufunc_method(function, "reduce") or is_ufunc_method(
+        function, "accumulate")
+
+
+def _in_place(step: Step) -> bool:
+    """Whether the result may take the place of an operand of its own shape."""
+    return isinstance(step.function, np.ufunc) and step.function is not np.matmul
+
+
+def plan(program: Program) -> Plan:
+    """Give every value its place."""
+    return _Planner(program).run()
+
+
+class _Planner:
+    def __init__(self, program: Program) -> None:
+        self.program, self.samples = program, samples_of(program)
+        self.root: dict[Value, Value] = {}
+        self.place: dict[Value, Any] = {}
+        self.free: dict[Any, list[Buffer]] = {}
+        self.fresh: set[Value] = set()
+        self.end = len(program.steps)
+
+    def run(self) -> Plan:
+        program = self.program
+        for step in program.steps:
+            for out in _outs(step):
+                shown = self.shown_by(out, step)
+                if shown is not None:
+                    self.root[out] = self.root_of(shown)
+        self.last = self.last_uses()
+        self.targets = self.targets_in_place()
+        outputs = {self.root_of(v) for v in values_in(program.outputs)}
+        self.fresh = {v for v in outputs if v.source is None}
+        for i, step in enumerate(program.steps):
+            if takes_out(step, self.samples) and step.out not in self.fresh:
+                self.place[step.out] = self.place_for(i, step)
+            self.release(i, step)
+        copies = [(target, new) for target, new in program.writes if self.place.get(new) is not target]
+        returned = {v for v in values_in(program.outputs)
+                    if self.root_of(v) not in self.fresh and not isinstance(v.dtype, type)}
+        return Plan(program, self.samples, self.place, self.root, self.fixed(), copies, returned)
+
+    def shown_by(self, out: Value, step: Step) -> Value | None:
+        """The argument whose memory a result shows."""
+        sample = self.samples[out]
+        if not isinstance(sample, np.ndarray) or takes_out(step, self.samples):
+            return None
+        arguments = (v for v in values_in((step.args, step.params)) if isinstance(self.samples[v], np.ndarray))
+        return next((v for v in arguments if np.may_share_memory(sample, self.samples[v])), None)
+
+    def root_of(self, value: Value) -> Value:
+        return self.root.get(value, value)
+
+    def last_uses(self) -> dict[Value, int]:
+        """Of each root: the step that reads it last, through whatever view."""
+        last: dict[Value, int] = {}
+        for i, step in enumerate(self.program.steps):
+            for value in values_in((step.args, step.params)):
+                last[self.root_of(value)] = i
+            for out in _outs(step):
+                last.setdefault(self.root_of(out), i)
+        for value in values_in(self.program.outputs):
+            last[self.root_of(value)] = self.end
+        for _, new in self.program.writes:
+            last[self.root_of(new)] = self.end
+        return last
+
+    def targets_in_place(self) -> dict[Value, Value]:
+        """New value -> the state in whose place it goes, for those that a step may write there."""
+        maker = {step.out: (i, step) for i, step in enumerate(self.program.steps) if isinstance(step.out, Value)}
+        found: dict[Value, Value] = {}
+        for target, new in self.program.writes:
+            i, step = maker.get(new, (0, None))
+            if step is None or new in found or new in self.root or isinstance(new.dtype, type):
+                continue
+            alike = target.shape == new.shape and target.dtype == new.dtype
+            read_after = self.last.get(target, -1) > i
+            operand = any(self.root_of(v) is target for v in values_in((step.args, step.params)))
+            if alike and takes_out(step, self.samples) and not read_after and (_in_place(step) or not operand):
+                if step.function is np.dot and not target.source.read().flags.c_contiguous:  # type: ignore[union-attr]
+                    continue
+                found[new] = target
+        return found
+
+    def place_for(self, i: int, step: Step) -> Any:
+        if step.out in self.targets:
+            return self.targets[step.out]
+        sample = self.samples[step.out]
+        key = _key(sample)
+        operands = dict.fromkeys(self.root_of(v) for v in values_in((step.args, step.params)))
+        for operand in operands if _in_place(step) or step.function is updated else ():
+            buffer = self.place.get(operand)
+            if isinstance(buffer, Buffer) and self.last[operand] == i and _key(buffer.sample) == key:
+                if step.function is updated and operand is not step.args[0]:
+                    continue
+                if all(self.samples[v].strides == sample.strides and v.shape == step.out.shape
+                       for v in values_in(step.args) if self.root_of(v) is operand):
+                    return buffer
+        waiting = self.free.get(key)
+        return waiting.pop() if waiting else Buffer(sample)
+
+    def release(self, i: int, step: Step) -> None:
+        """Put the buffers of what is dead after a step where they can be taken."""
+        own = self.place.get(step.out) if isinstance(step.out, Value) else None
+        for root in dict.fromkeys(self.root_of(v) for v in values_in((step.args, step.params, step.out))):
+            buffer = self.place.get(root)
+            if isinstance(buffer, Buffer) and self.last[root] <= i and (root is step.out or buffer is not own):
+                self.free.setdefault(_key(buffer.sample), []).append(buffer)
+
+    def fixed(self) -> set[Value]:
+        found = {value for value, place in self.place.items() if isinstance(place, Buffer)}
+        for step in self.program.steps:
+            if step.out in self.root and self.root[step.out] in found:
+                arguments = list(values_in((step.args, step.params)))
+                if all(v in found or v.source is not None and v.source.kind == "constant" for v in arguments):
+                    found.add(step.out)
+        return found
+
+
+def _outs(step: Step) -> tuple:
+    return step.out if isinstance(step.out, tuple) else (step.out,)
+
+
+def _key(sample: Any) -> Any:
+    return sample.shape, sample.dtype, sample.strides
