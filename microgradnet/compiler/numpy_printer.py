@@ -391,15 +391,15 @@ _UFUNCS = {f for f in (*_INFIX, *_PREFIX) if isinstance(f, np.ufunc)}
 
 def _name_of(function: Any) -> str:
     """What a function is called in a module that imports NumPy and math; empty if it is not known there."""
+    module = getattr(function, "__module__", "") or ""
+    name: str = getattr(function, "__name__", "")
     if function is as_array:
         return "np.array"
-    if isinstance(function, np.ufunc) and getattr(np, function.__name__, None) is function:
-        return f"np.{function.__name__}"
+    if isinstance(function, np.ufunc) and getattr(np, name, None) is function:
+        return f"np.{name}"
     for method in ("reduce", "accumulate"):
         if is_ufunc_method(function, method):
             return f"{_name_of(function.__self__)}.{method}"
-    module = getattr(function, "__module__", "") or ""
-    name: str = getattr(function, "__name__", "")
     if function in (float, int, bool, abs):
         return name
     if module == "math":
