@@ -13,6 +13,7 @@ import microgradnet as mg
 from microgradnet import graph, nn, optim
 from microgradnet.compiler import plan as planning
 from microgradnet.compiler import simplify as simplifying
+from microgradnet.compiler.book import name_by_the_book
 from microgradnet.compiler.lower import lower
 from microgradnet.compiler.numpy_printer import compiled, print_program, program_text
 from microgradnet.compiler.plan import plan
@@ -375,10 +376,21 @@ def test_the_text_runs_with_numpy_alone(name, tmp_path):
     assert same(written, theirs)
 
 
-def test_the_book_s_step_reads_like_the_book():
-    text = program_text(plan(simplify(lower(NETWORKS["the book's"]()[0]))))
-    assert "def step(x, y, w1, b1, w2, b2, lr):" in text
-    assert "np.subtract(w1, dw1, out=w1)" in text and "return loss" in text
+def test_the_books_step_reads_like_the_book():
+    program = NETWORKS["the book's"]()[0]
+    name_by_the_book(program)
+    lines = [line.strip() for line in program_text(plan(simplify(lower(program)))).splitlines()]
+    written = [
+        "def step(x, y, w1, b1, w2, b2, lr):", "# layer 1", "np.reciprocal(z1, out=a1)", "# layer 2",
+        "np.reciprocal(z2, out=a2)", "# BP1", "np.multiply(da2, slope2, out=delta2)", "# BP2",
+        "np.matmul(delta2, w2, out=da1)", "# BP4", "np.matmul(delta2_T, a1, out=dw2)", "# BP3", "# BP2",
+        "np.multiply(da1, slope1, out=delta1)", "# BP4", "np.matmul(delta1_T, x, out=dw1)", "# BP3", "# SGD",
+        "np.subtract(w1, dw1, out=w1)", "return loss",
+    ]  # fmt: skip
+    where = 0
+    for line in written:
+        assert line in lines[where:], line
+        where = lines.index(line, where)
 
 
 def test_what_cannot_be_printed_says_so_and_runs():

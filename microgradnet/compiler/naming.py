@@ -41,7 +41,11 @@ class Names:
 
 def constant_name(array: Any) -> str:
     """What a constant is called: by its number, if that has a word."""
-    return _WORDS.get(array.item(), "c") if array.size == 1 else "c"
+    if array.size == 1:
+        return _WORDS.get(array.item(), "c")
+    if array.ndim == 1 and array.dtype.kind == "f" and bool((array == 1).all()):
+        return "ones"
+    return "rows" if array.ndim == 1 and np.array_equal(array, np.arange(array.size)) else "c"
 
 
 def dtype_text(dtype: Any) -> str:
@@ -49,10 +53,18 @@ def dtype_text(dtype: Any) -> str:
     return f"np.{np.dtype(dtype).name}" if np.dtype(dtype) != np.bool_ else "np.bool_"
 
 
+def number_text(x: Any) -> str:
+    """An element of an array as a Python constant, no longer than its dtype needs."""
+    short = str(x)
+    if x.dtype.kind == "f" and np.isfinite(x) and x.dtype.type(float(short)) == x and not short.startswith("-"):
+        return short
+    return literal(x.item())
+
+
 def literal(x: Any) -> str:
     """A Python constant as it is written."""
     if isinstance(x, np.generic):
-        return f"{dtype_text(x.dtype)}({literal(x.item())})"
+        return f"{dtype_text(x.dtype)}({number_text(x)})"
     if isinstance(x, np.dtype):
         return dtype_text(x)
     if isinstance(x, type):
@@ -73,20 +85,20 @@ def array_text(array: np.ndarray) -> str | None:
     """An expression that makes a constant array; None if it would be long."""
     dtype = dtype_text(array.dtype)
     if array.ndim == 0:
-        return f"np.array({literal(array.item())}, {dtype})"
+        return f"np.array({number_text(array[()])}, {dtype})"
     flat = array.reshape(-1)
     if flat.size and array.flags.c_contiguous:
         uniform = bool((flat == flat[0]).all()) and not (flat[0] == 0 and np.signbit(flat).any())
         if uniform:
             if flat[0] in (0, 1):
                 return f"np.{'ones' if flat[0] else 'zeros'}({array.shape}, {dtype})"
-            return f"np.full({array.shape}, {literal(flat[0].item())}, {dtype})"
+            return f"np.full({array.shape}, {number_text(flat[0])}, {dtype})"
         if array.ndim == 1 and array.dtype == np.int64 and np.array_equal(flat, np.arange(flat.size)):
             return f"np.arange({flat.size})"
     if array.size > 64 or not array.flags.c_contiguous:
         return None
-    text = ", ".join(literal(x) for x in array.reshape(-1).tolist())
-    return f"np.array([{text}], {dtype}).reshape({array.shape})"
+    text = f"np.array([{', '.join(map(number_text, array.reshape(-1)))}], {dtype})"
+    return text if array.ndim == 1 else f"{text}.reshape({array.shape})"
 
 
 def empty_text(sample: np.ndarray) -> str:

@@ -9,6 +9,7 @@ import dataclasses
 import inspect
 import operator
 import textwrap
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -141,7 +142,8 @@ class _Printer:
         self.memory: list[str] = []
         self.buffer_name: dict[Buffer, str] = {}
         self.body: list[str] = []
-        self.numbers_here: set[Value] = set()
+        self.uses = Counter(v for step in plan.program.steps for v in values_in((step.args, step.params)))
+        self.uses.update([*values_in(plan.program.outputs), *(new for _, new in plan.program.writes)])
 
     def run(self) -> Printed:
         program = self.plan.program
@@ -226,9 +228,16 @@ class _Printer:
         elif isinstance(place, Buffer):
             name = self.name_in(place, out, step)
         else:
-            name = self.names(out.name) if out.name else self.names.numbered("t")
+            name = self.fresh_name(out, step)
         self.name[out] = name
         return name
+
+    def fresh_name(self, out: Value, step: Step) -> str:
+        if out.name:
+            return self.names(out.name)
+        if step.function is np.transpose and len(out.shape) == 2:
+            return self.names(f"{self.text(step.args[0])}_T")
+        return self.names.numbered("t")
 
     def name_in(self, buffer: Buffer, out: Value, step: Step) -> str:
         """The name of a result in a buffer: its own, or that of the operand whose place it takes, or the buffer's."""
@@ -261,6 +270,9 @@ class _Printer:
             self.body += [f"{name} = {source}.copy(order=\"K\")", f"{name}[{self.key_text(key)}] = {self.text(value)}"]
         else:
             text = self.expression(step)
+            if step.view and self.uses[step.out] == 1 and step.out not in self.plan.fixed:
+                self.name[step.out] = text  # what is seen in passing needs no name
+                return
             outs = step.out if isinstance(step.out, tuple) else (step.out,)
             names = ", ".join(self.name_result(out, step) for out in outs) + "," * isinstance(step.out, tuple)
             (self.memory if step.out in self.plan.fixed else self.body).append(f"{names} = {text}")
@@ -333,7 +345,8 @@ class _Printer:
             if function is operator.getitem:
                 return f"{first}[{self.key_text(args[1])}]"
             if function is np.transpose:
-                return f"{first}.T" if len(args) == 1 and not params else f"{first}.transpose({self.text(args[1])})"
+                reverse = len(args) == 1 or tuple(args[1]) == tuple(range(len(args[0].shape)))[::-1]
+                return f"{first}.T" if reverse else f"{first}.transpose({self.text(args[1])})"
             if function is np.reshape:
                 return f"{first}.reshape({self.text(args[1])})"
             if function is cast:

@@ -80,6 +80,8 @@ def update_of(optimizer: Optimizer, group: Group, ready: Ready) -> Update:
         steps, writes = _followed(optimizer, group, ready, rate, values)
     except Exception:  # whatever a formula may do with what it does not expect
         steps, writes = _opaque(optimizer, group, ready, rate, values)
+    for step in steps:
+        step.note = type(optimizer).__name__
     return Update(steps, writes, values)
 
 
