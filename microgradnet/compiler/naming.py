@@ -16,8 +16,9 @@ _WORDS = {0: "zero", 1: "one", 2: "two", 0.5: "half"}
 class Names:
     """Identifiers, each given once."""
 
-    def __init__(self, *taken: str) -> None:
-        self.taken = {*keyword.kwlist, "np", "math", "step", "run", *taken}
+    def __init__(self) -> None:
+        self.taken = {*keyword.kwlist, "np", "math", "step", "run"}
+        self.counts: dict[str, int] = {}
 
     def __call__(self, wanted: str) -> str:
         """The name wanted, or the nearest that is free."""
@@ -33,10 +34,10 @@ class Names:
 
     def numbered(self, stem: str) -> str:
         """stem1, stem2, …"""
-        n = 1
-        while f"{stem}{n}" in self.taken:
-            n += 1
-        return self(f"{stem}{n}")
+        while True:
+            self.counts[stem] = n = self.counts.get(stem, 0) + 1
+            if f"{stem}{n}" not in self.taken:
+                return self(f"{stem}{n}")
 
 
 def constant_name(array: Any) -> str:

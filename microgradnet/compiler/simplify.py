@@ -75,13 +75,13 @@ class _Simplifier:
             if folded is not None:
                 self.instead[step.out] = folded
                 return
-            for rule in RULES:
-                found = rule(step, self)
-                if isinstance(found, Value):
-                    self.rename(step.out, found)
-                    return
-                if found is not None:
-                    step = found
+            found: Any = step
+            while isinstance(found, Step):  # until no rule applies
+                step = found
+                found = next((made for rule in RULES if (made := rule(step, self)) is not None), None)
+            if found is not None:
+                self.rename(step.out, found)
+                return
         key = _key(step)
         if key in self.known:
             for out, same in zip(_outs(step.out), _outs(self.known[key])):
@@ -184,9 +184,7 @@ def _nothing_done(step: Step, program: _Simplifier) -> Any:
     x = step.args[0] if step.args else None
     if step.function in (np.multiply, np.true_divide) and not step.params:
         a, b = step.args
-        if step.function is np.multiply and not isinstance(a, Value):
-            a, b = b, a
-        x = a if type(b) in (int, float) and b == 1 or isinstance(b, Value) and _is_one(b) else None
+        x = a if _is_one(b) else b if step.function is np.multiply and _is_one(a) else None
     elif step.function not in (np.reshape, np.broadcast_to, copied, np.positive) or step.params:
         return None
     if not isinstance(x, Value) or _is_number(x) or x.shape != step.out.shape or x.dtype != step.out.dtype:
@@ -194,8 +192,10 @@ def _nothing_done(step: Step, program: _Simplifier) -> Any:
     return x if not x.shape or program.same_layout(step, x) else None
 
 
-def _is_one(value: Value) -> bool:
-    return _is_constant(value) and value.shape == () and _read(value) == 1
+def _is_one(x: Any) -> bool:
+    if isinstance(x, Value):
+        return _is_constant(x) and x.shape == () and _read(x) == 1
+    return type(x) in (int, float) and x == 1
 
 
 def _turned_back(step: Step, program: _Simplifier) -> Any:
@@ -238,7 +238,7 @@ def _before_spreading(arg: Any, program: _Simplifier) -> Value | None:
     if _is_constant(arg) and _size(arg.shape) > 1:
         array = _read(arg)
         first = array[(0,) * array.ndim]
-        return constant(np.array(first)) if first != 0 and bool((array == first).all()) else None
+        return program.now(constant(np.array(first))) if first != 0 and bool((array == first).all()) else None
     step = program.maker.get(arg)
     if step is not None and step.function is copied:
         step = program.maker.get(step.args[0])
