@@ -33,6 +33,7 @@ torch.set_num_threads(1)
 OUT_OF_SCOPE = {
     "a module that takes its sizes from the first input": "LazyConv1d LazyConv2d LazyConv3d LazyConvTranspose1d LazyConvTranspose2d LazyConvTranspose3d",
 }
+EXPLAINED: dict[str, str] = {}  # those in scope that do not agree, and why
 MODULES = {info.name: info for info in module_db}
 TOLERANCES = {"nn.Hardsigmoid": 1e-6}  # PyTorch's gradient is 1/6 rounded to float32
 

@@ -1,6 +1,6 @@
 """The modules against PyTorch's own module database, with its own inputs: see `moduledb` for the report.
 
-First the judge himself, who must find planted faults.
+First the judge himself, who must find planted faults; then every module in scope.
 """
 
 import pytest
@@ -75,3 +75,22 @@ def test_a_missing_module_is_reported(monkeypatch, capsys):
     moduledb.main(["=nn.Tanh", "=nn.Sigmoid"])
     out = capsys.readouterr().out
     assert "missing                nn.Tanh" in out and "1 of 2 agree" in out
+
+
+@pytest.mark.parametrize("name", moduledb.IN_SCOPE)
+def test_agrees(name):
+    verdict = moduledb.verdict(name)
+    if name in moduledb.EXPLAINED:
+        assert verdict.kind != "agrees", f"{name} agrees: its explanation can go"
+    else:
+        assert verdict.kind == "agrees", f"{name}: {verdict.kind}: {verdict.message}"
+
+
+def test_at_least_95_percent_agree(capsys):
+    # The test before this one holds EXPLAINED to be exactly those that do not agree.
+    agree = 1 - len(moduledb.EXPLAINED) / len(moduledb.IN_SCOPE)
+    with capsys.disabled():
+        print(f"\n{agree:.1%} of {len(moduledb.IN_SCOPE)} modules agree with PyTorch, {len(moduledb.EXPLAINED)} do not, and why:")
+        for name, why in moduledb.EXPLAINED.items():
+            print(f"  {name}: {why}")
+    assert agree >= 0.95
