@@ -206,7 +206,7 @@ def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | Non
         residuals = residuals.reshape(-1)[:0]
     if driver == "gels":
         rank = Tensor(np.empty((0,), np.int64))
-    s = svdvals(A) if driver in ("gelsd", "gelss") else Tensor(np.empty((0,), A.dtype))
+    s = svdvals(A.detach()) if driver in ("gelsd", "gelss") else Tensor(np.empty((0,), A.dtype))
     solution = solution.squeeze(-1) if vector else solution
     return return_types.linalg_lstsq((solution, residuals, rank, s))
 

@@ -18,7 +18,7 @@ import operator
 import sys
 import traceback
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -123,25 +123,32 @@ def samples(name: str, most: int = SAMPLES) -> list:
     return spread(inputs, most)
 
 
-def verdict(name: str, most: int = SAMPLES, function: Callable | None = None, verbose: bool = False) -> Verdict:
-    """What comes out for one operator; `function` stands in for ours."""
-    try:
-        function = function or ours(name)
-    except AttributeError as error:
-        return Verdict("missing", str(error))
-    op = OPERATORS[name]
-    judged = 0
+def verdicts(name: str, most: int = SAMPLES, function: Callable | None = None, verbose: bool = False) -> Iterator[Verdict]:
+    """What comes out for each sample of an operator that can be translated; `function` stands in for ours."""
+    op, function = OPERATORS[name], function or ours(name)
     for k, sample in enumerate(samples(name, most)):
         try:
             judge(function, op.op, Translation(), (sample.input, *sample.args), sample.kwargs, second=op.supports_gradgrad,
                   values=not draws(op.name, sample), process=sample.output_process_fn_grad, tolerance=TOLERANCES.get(name))  # fmt: skip
-            judged += 1
+            yield Verdict("agrees")
         except OutOfScope:
             continue
         except Disagreement as found:
             if verbose:
                 traceback.print_exception(found.__cause__ or found)
-            return Verdict(found.verdict.kind, f"{found.verdict.message} -- sample {k}: {describe(sample)}")
+            yield Verdict(found.verdict.kind, f"{found.verdict.message} -- sample {k}: {describe(sample)}")
+
+
+def verdict(name: str, most: int = SAMPLES, function: Callable | None = None, verbose: bool = False) -> Verdict:
+    """What comes out for one operator: its first disagreement, if there is one."""
+    judged = 0
+    try:
+        for found in verdicts(name, most, function, verbose):
+            if found.kind != "agrees":
+                return found
+            judged += 1
+    except AttributeError as error:
+        return Verdict("missing", str(error))
     return Verdict("agrees", f"{judged} samples") if judged else Verdict("error", "no sample could be translated")
 
 

@@ -1,7 +1,9 @@
 """The operators against PyTorch's own operator database, with its own sample inputs: see `opdb` for the report.
 
-First the judge himself, who must find planted faults.
+First the judge himself, who must find planted faults; then every operator in scope, all samples of each.
 """
+
+from fnmatch import fnmatchcase
 
 import pytest
 
@@ -9,6 +11,7 @@ pytestmark = pytest.mark.torch
 pytest.importorskip("torch")
 
 import opdb  # noqa: E402
+import opdb_scope  # noqa: E402
 
 import microgradnet as mg  # noqa: E402
 
@@ -67,3 +70,31 @@ def test_the_report_counts(capsys):
     assert "2 of 3 agree" in out and "out of scope: Fourier" in out
     opdb.main(["--scope"])
     assert "masked.*" in capsys.readouterr().out
+
+
+def test_the_scope_names_what_there_is():
+    for why, names in opdb_scope.OUT_OF_SCOPE.items():
+        for pattern in names.split():
+            assert any(fnmatchcase(name, pattern) for name in opdb.OPERATORS), f"{pattern} ({why})"
+    assert opdb_scope.RANDOM <= {op.name for op in opdb.OPERATORS.values()}
+    assert set(opdb_scope.EXPLAINED) | set(opdb_scope.TOLERANCES) <= set(opdb.IN_SCOPE)
+
+
+@pytest.mark.parametrize("name", opdb.IN_SCOPE)
+def test_agrees(name):
+    explained = opdb_scope.EXPLAINED.get(name, ("agrees", ""))[0]
+    verdicts = list(opdb.verdicts(name, most=1000))
+    assert verdicts, "no sample could be translated"
+    for verdict in verdicts:
+        assert verdict.kind in ("agrees", explained), f"{name}: {verdict.kind}: {verdict.message}"
+    assert explained in {v.kind for v in verdicts}, f"{name} agrees: its explanation can go"
+
+
+def test_at_least_95_percent_agree(capsys):
+    # The test before this one holds EXPLAINED to be exactly those that do not agree.
+    agree = 1 - len(opdb_scope.EXPLAINED) / len(opdb.IN_SCOPE)
+    with capsys.disabled():
+        print(f"\n{agree:.1%} of {len(opdb.IN_SCOPE)} operators agree with PyTorch, {len(opdb_scope.EXPLAINED)} do not, and why:")
+        for name, (kind, why) in opdb_scope.EXPLAINED.items():
+            print(f"  {name}, {kind}: {why}")
+    assert agree >= 0.95
