@@ -299,12 +299,13 @@ def norm(input: Tensor, p: Any = 2, dim: Any = None, keepdim: bool = False, dtyp
         return sum(sign(size), dim=dim, keepdim=keepdim)
     if p == 1:
         return sum(size, dim=dim, keepdim=keepdim)
-    if 0 < p < 1:  # the power's derivative at 0 is infinite
-        size = where(size == 0, 0.0, where(size == 0, 1.0, size) ** p)
+    of_zero = 0.0 if p > 0 else float("inf")
+    if p < 1:  # the power's derivative at 0 is infinite
+        size = where(size == 0, of_zero, where(size == 0, 1.0, size) ** p)
     else:
         size = size**p
     total = sum(size, dim=dim, keepdim=keepdim)
-    zero = total == 0  # the root's derivative is infinite there
+    zero = total == of_zero  # the root's derivative is infinite there, or nothing
     return where(zero, 0.0, where(zero, 1.0, total) ** (1 / p))
 
 
