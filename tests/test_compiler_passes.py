@@ -7,7 +7,8 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from programs import argument, like, of_training, same, state
+from programs import argument, like, of_call, of_training, same, state
+from samples import DIFFERENTIABLE, INTERNAL, TABLE, samples
 
 import microgradnet as mg
 from microgradnet import graph, nn, optim
@@ -15,7 +16,8 @@ from microgradnet.compiler import plan as planning
 from microgradnet.compiler import simplify as simplifying
 from microgradnet.compiler.book import name_by_the_book
 from microgradnet.compiler.lower import lower
-from microgradnet.compiler.numpy_printer import compiled, print_program, program_text
+from microgradnet.compiler.numpy_printer import compiled, program_text
+from microgradnet.compiler.numpy_text import print_program
 from microgradnet.compiler.plan import plan
 from microgradnet.compiler.program import Program, Source, Step, Value, interpret
 from microgradnet.compiler.simplify import simplify, without_dead
@@ -449,3 +451,28 @@ def test_updates_of_optimizers(name):
         group["lr"] = lr
         run([])
     assert same([np.array(t.source.read()) for t, _ in program.writes], finish)
+
+
+# --- the table of operations ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", [name for name in TABLE if name not in INTERNAL])
+def test_every_operation(name):
+    for sample in samples(name):
+        program, arrays = of_call(TABLE[name], sample.args, sample.params)
+        check_passes(program, arrays)
+
+
+@pytest.mark.parametrize("name", [name for name in DIFFERENTIABLE if name not in INTERNAL])
+def test_every_gradient(name):
+    op = TABLE[name]
+    for sample in samples(name)[::3]:
+        args = [mg.tensor(a, requires_grad=a.dtype.kind == "f") if isinstance(a, np.ndarray) else a
+                for a in sample.args]
+        wanted = [a for a in args if isinstance(a, mg.Tensor) and a.requires_grad]
+        result = op(*args, **sample.params)
+        if isinstance(result, tuple) or not result.requires_grad or not result.numel():
+            continue
+        wanted = [a for a, g in zip(wanted, mg.autograd.grad(result.sum(), wanted, allow_unused=True)) if g is not None]
+        program = of_training(lambda: (op(*args, **sample.params) * 0.7).sum(), wanted, [])
+        check_passes(program, [])

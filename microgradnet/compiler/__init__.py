@@ -3,5 +3,5 @@
 Read in this order: `program` says what a program is; `book` names what is in it as the book does; `lower` turns
 operations into calls of NumPy, which `tracing` finds by running forwards on `traced` arrays; `updates` does so with an
 optimizer's formula; `simplify` leaves out what is not needed; `plan` says in which memory each value lives;
-`numpy_printer` prints the result and compiles it.
+`numpy_text` prints the result, and `numpy_printer` compiles that.
 """

@@ -13,12 +13,11 @@ import numpy as np
 
 from ..graph import Op
 from ..ops import shape as shapes
+from .naming import LITERALS
 from .program import Program, Step, Value, replaced, values_in
 from .samples import RANDOM, Samples
 from .traced import constant
 from .tracing import traced
-
-_PLAIN = (bool, int, float, str, np.generic, np.dtype, type, type(None), type(...))
 
 
 def _spread(x: Any, /, shape: tuple) -> Any:
@@ -48,7 +47,7 @@ def _is_plain(tree: Any) -> bool:
         return _is_plain(tuple(tree.values()))
     if isinstance(tree, slice):
         return _is_plain((tree.start, tree.stop, tree.step))
-    return isinstance(tree, (*_PLAIN, Value, np.ndarray))
+    return isinstance(tree, (*LITERALS, Value, np.ndarray))
 
 
 def lower(program: Program) -> Program:

@@ -10,6 +10,7 @@ import numpy as np
 
 from .program import Value
 
+LITERALS = (bool, int, float, str, np.generic, np.dtype, type, type(None), type(...))  # what `literal` can write
 _WORDS = {0: "zero", 1: "one", 2: "two", 0.5: "half"}
 
 
