@@ -37,6 +37,7 @@ _LAZY = {
     "get_printoptions": "printing", "autocast": "amp", "GradScaler": "amp",
     "compare": "backprop.comparison", "vmap": "func", "is_anomaly_enabled": "autograd.anomaly",
     "is_anomaly_check_nan_enabled": "autograd.anomaly",
+    "lint": "lints", "LintWarning": "lints",
 }  # fmt: skip
 _LAZY |= dict.fromkeys("""
     are_deterministic_algorithms_enabled can_cast channels_last compile contiguous_format dtype finfo get_default_device

@@ -98,6 +98,8 @@ def backward(tensors: Tensor | Sequence[Tensor], grad_tensors: Any = None, retai
     The arguments are those of `Tensor.backward`.
     """
     roots = [tensors] if isinstance(tensors, Tensor) else _listed(tensors, "backward")
+    if first_looks:
+        _look(roots)
     seeds = _seeds(roots, grad_tensors, create_graph, "backward")
     if inputs is None:
         _accumulate(_run(roots, seeds, None, retain_graph, create_graph).items(), seeds, create_graph)
@@ -110,6 +112,17 @@ def backward(tensors: Tensor | Sequence[Tensor], grad_tensors: Any = None, retai
         retain_grad(t)  # a result keeps its gradient itself
     found = _run(roots, seeds, places, retain_graph, create_graph)
     _accumulate([(t, found[t]) for t in places if t in found and type(t) is not Node], seeds, create_graph)
+
+
+first_looks = 5  # how many calls of backward are still looked at for what is rarely meant
+
+
+def _look(roots: list[Tensor]) -> None:
+    global first_looks
+    from ..lints import look
+
+    first_looks -= 1
+    look(roots)
 
 
 def grad(outputs: Tensor | Sequence[Tensor], inputs: Tensor | Sequence[Tensor], grad_outputs: Any = None,

@@ -51,6 +51,7 @@ class Optimizer:
         self._post_hooks: dict[object, Callable] = {}
         self._stepped = False  # for the schedulers, which are to step after the optimizer
         self._warned = False
+        self._judge: Callable[[], None] | None = None  # from the first step to the second; see `lints.leftovers`
 
     def add_param_group(self, param_group: Group) -> None:
         """Optimize further parameters: {"params": …, option: value, …}; an option left out takes its default."""
@@ -111,6 +112,9 @@ class Optimizer:
         if closure is not None:
             with enable_grad():
                 loss = closure()
+        if self._judge is not None:
+            self._judge()
+            self._judge = None
         updated = False
         for group in self.param_groups:
             ready = [(p, p._data, p._grad._data) for p in group["params"] if p._grad is not None]
@@ -118,6 +122,10 @@ class Optimizer:
                 self._update(ready, group)
                 stamp(*[array for _, array, _ in ready])
                 updated = True
+        if updated and not self._stepped:
+            from ..lints import leftovers
+
+            self._judge = leftovers(self)
         self._stepped = True
         if not (updated or self._warned):
             self._warned = True
