@@ -15,7 +15,7 @@ from microgradnet.graph import Op
 LOWERED = """
     add sub mul neg div square pow exp log sqrt tanh sigmoid relu softmax log_softmax gelu erf silu elu leaky_relu softplus
     maximum minimum where clamp sum mean var amax amin sum_to spread expand reshape permute transpose squeeze unsqueeze
-    matmul linear cross_entropy nll softmax_error one_a_row squared_distance standardize cat stack
+    gather embedding index_select matmul linear cross_entropy nll softmax_error one_a_row squared_distance standardize cat stack
 """.split()
 
 
@@ -28,7 +28,8 @@ def test_lowered_operations_give_the_same_bits(name):
     for sample in samples(name):
         program, arrays = of_call(TABLE[name], sample.args, sample.params)
         lowered = lower(program)
-        assert name not in LOWERED or not opaque(lowered), str(sample)
+        if name in LOWERED and all(a.size for a in arrays):  # of nothing there is no least label to look at
+            assert not opaque(lowered), str(sample)
         with np.errstate(all="ignore"):
             assert same(interpret(lowered, arrays)[0], interpret(program, arrays)[0]), str(sample)
 
@@ -57,6 +58,10 @@ def branching(x, /):
     return x + 1 if x[0] > 0 else x - 1
 
 
+def failing_by_accident(x, /):
+    return x + 1 if x[0] > 0 else x.nonsense
+
+
 def escaping(x, /):
     return np.frombuffer(np.asarray(x).tobytes(), x.dtype) * 2
 
@@ -72,11 +77,11 @@ def through_a_stale_view(x, /):
     return turned + 0
 
 
-@pytest.mark.parametrize("forward", [branching, escaping, masked, through_a_stale_view])
+@pytest.mark.parametrize("forward", [branching, failing_by_accident, escaping, masked, through_a_stale_view])
 def test_what_cannot_be_written_down_stays_a_call_of_the_forward(planted, forward):
     lowered, program, _ = lowered_call(planted(forward), np.ones(3))
     assert len(opaque(lowered)) == 1
-    for x in (np.arange(3.0) + 1, -np.arange(3.0) - 1):
+    for x in (np.arange(3.0) + 1, -np.arange(3.0) - 1)[: 1 if forward is failing_by_accident else 2]:
         assert same(interpret(lowered, [x])[0], interpret(program, [x])[0])
 
 

@@ -13,13 +13,27 @@ from typing import Any
 import numpy as np
 
 from ..errors import CompileError
+from .book import name_by_the_book
+from .lower import lower
 from .numpy_text import Printed, print_program
 from .plan import Plan
+from .plan import plan as plan_of
+from .program import Program
+from .simplify import simplify
 from .tracing import names_used
 
 
+def numpy_program(program: Program) -> Callable[[list], list]:
+    """A captured program, through all passes to a compiled one; see `compiled`."""
+    name_by_the_book(program)
+    return compiled(plan_of(simplify(lower(program))))
+
+
 def compiled(plan: Plan) -> Callable[[list], list]:
-    """The program as a function of a call's tensors' arrays: it gives the outputs, and writes what is to be written."""
+    """The program as a function of a call's tensors' arrays: it gives the outputs, and writes what is to be written.
+
+    It computes in memory of its own, so two threads may not call it at once. Its `plan` and `text` say what it does.
+    """
     printed = print_program(plan)
     text = "\n".join([*printed.constants, *printed.memory, printed.function(), _runner(printed)])
     names: dict[str, Any] = {"np": np, "math": __import__("math"), **printed.objects}
@@ -29,7 +43,7 @@ def compiled(plan: Plan) -> Callable[[list], list]:
         names[f"write_{i}"] = value.source.write  # type: ignore[union-attr]
     exec(compile(text, "<compiled program>", "exec"), names)
     run = names["run"]
-    run.text = text
+    run.plan, run.text = plan, text
     return run
 
 

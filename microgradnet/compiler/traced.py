@@ -37,11 +37,12 @@ class Trace:
     """Notes of one run.
 
     choices: what each `if` on a traced value is to find, as far as it is prescribed; the sample decides after that.
+    probing: whether the run is only to find out if it ends in an error; then samples may stand for elements.
     """
 
-    def __init__(self, choices: tuple[bool, ...] = ()) -> None:
+    def __init__(self, choices: tuple[bool, ...] = (), probing: bool = False) -> None:
         self.steps: list[Step] = []
-        self.choices = choices
+        self.choices, self.probing = choices, probing
         self.decisions: list[tuple[int, Value, bool]] = []  # after how many steps, on what, which way
         self.escaped = False
         self.constants: dict[int, tuple[Any, Value]] = {}
@@ -216,6 +217,8 @@ class Traced:
         return self.trace.decide(self.current(), self.sample)
 
     def _escape(self, *_args: Any, **_params: Any) -> Any:
+        if self.trace.probing and self.sample.size:
+            return self.sample.flat[0].item()
         raise self.trace.escape("a number made of it")
 
     __int__ = __float__ = __index__ = __complex__ = item = tolist = __contains__ = view = _escape
@@ -240,6 +243,8 @@ class Traced:
         for part in key if type(key) is tuple else (key,):
             kind = getattr(part, "dtype", None)
             if type(part) is Traced and np.dtype(kind).kind not in "iu" or type(part) is list and holds_traced(part):
+                if self.trace.probing:
+                    return self.sample.reshape(-1)
                 raise self.trace.escape("an index that decides the shape")
         return self.trace.call(operator.getitem, (self, key))
 

@@ -7,6 +7,7 @@ and that is written down as a `Refusal`.
 
 from __future__ import annotations
 
+import dis
 import math
 import types
 from collections.abc import Callable
@@ -162,8 +163,8 @@ def traced(op: Any, forward: Callable, args: tuple, params: dict[str, Any],
     steps = list(trace.steps)
     ways = [way for _, _, way in trace.decisions]
     for i in reversed(range(len(ways))):  # the other way must be an error
-        other = _run(forward, args, params, sample, (*ways[:i], not ways[i]))
-        if other is None or not isinstance(other[1], Exception):
+        other = _run(forward, args, params, sample, (*ways[:i], not ways[i]), probing=True)
+        if other is None or not _is_raised(other[1]):
             return None
         after, value, way = trace.decisions[i]
         steps.insert(after, Step(Refusal(way, op), (value, *args), params, ()))
@@ -174,9 +175,20 @@ def traced(op: Any, forward: Callable, args: tuple, params: dict[str, Any],
         return None
 
 
-def _run(forward: Callable, args: tuple, params: dict, sample: Callable, choices: tuple) -> tuple[Trace, Any] | None:
+def _is_raised(result: Any) -> bool:
+    """Whether it is an error that a `raise` has raised, and none that came about."""
+    if not isinstance(result, Exception):
+        return False
+    at = result.__traceback__
+    while at is not None and at.tb_next is not None:
+        at = at.tb_next
+    return at is not None and dis.opname[at.tb_frame.f_code.co_code[at.tb_lasti]] == "RAISE_VARARGS"
+
+
+def _run(forward: Callable, args: tuple, params: dict, sample: Callable, choices: tuple,
+         probing: bool = False) -> tuple[Trace, Any] | None:
     """(the notes, the result or the error it ended in), or None if it escaped."""
-    trace = Trace(choices)
+    trace = Trace(choices, probing)
 
     def given(tree: Any) -> Any:
         if isinstance(tree, Value):
