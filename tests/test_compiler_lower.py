@@ -85,6 +85,15 @@ def test_what_cannot_be_written_down_stays_a_call_of_the_forward(planted, forwar
         assert same(interpret(lowered, [x])[0], interpret(program, [x])[0])
 
 
+def filled_by_an_element(x, /):
+    return np.full_like(x, x[0] * 2) + np.full(x.shape, x[1])
+
+
+def test_a_traced_element_that_fills_an_array(planted):
+    lowered, program, arrays = lowered_call(planted(filled_by_an_element), np.arange(3.0))
+    assert not opaque(lowered) and same(interpret(lowered, arrays)[0], interpret(program, arrays)[0])
+
+
 def in_place(x, /):
     y = np.zeros(x.shape, x.dtype)
     y[1:] += x[1:]

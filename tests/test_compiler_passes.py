@@ -243,6 +243,13 @@ def test_random_programs(seed):
     check_passes(*random_program(seed))
 
 
+def test_arguments_in_another_order_in_memory():
+    program, arrays, _, _ = NETWORKS["softmax"]()
+    outputs = numpy_program(program)([np.asfortranarray(arrays[0]), arrays[1]])
+    program, arrays, _, _ = NETWORKS["softmax"]()
+    assert np.allclose(outputs, numpy_program(program)(arrays), rtol=1e-6)
+
+
 # --- each checker catches a fault -------------------------------------------------------------------------------------
 
 

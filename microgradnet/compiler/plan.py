@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ..graph import Op
 from .calls import cast, copied, is_ufunc_method, updated
 from .program import Program, Step, Value, values_in
 from .samples import Samples, samples_of
@@ -60,8 +61,8 @@ def takes_out(step: Step, samples: Samples) -> bool:
         return True
     if isinstance(function, np.ufunc):
         return function.nout == 1
-    return function in (cast, copied, updated) or is_ufunc_method(function, "reduce") or is_ufunc_method(
-        function, "accumulate")
+    methods = is_ufunc_method(function, "reduce") or is_ufunc_method(function, "accumulate")
+    return methods or function in (cast, copied, updated)
 
 
 def _in_place(step: Step) -> bool:
@@ -108,8 +109,11 @@ class _Planner:
         sample = self.samples[out]
         if not isinstance(sample, np.ndarray) or takes_out(step, self.samples):
             return None
-        arguments = (v for v in values_in((step.args, step.params)) if isinstance(self.samples[v], np.ndarray))
-        return next((v for v in arguments if np.may_share_memory(sample, self.samples[v])), None)
+        arguments = [v for v in values_in((step.args, step.params)) if isinstance(self.samples[v], np.ndarray)]
+        shown = next((v for v in arguments if np.may_share_memory(sample, self.samples[v])), None)
+        if shown is None and step.view and isinstance(step.function, Op) and arguments:
+            return arguments[0]  # it may
+        return shown
 
     def root_of(self, value: Value) -> Value:
         return self.root.get(value, value)

@@ -19,10 +19,10 @@ from .calls import Refusal, as_array
 from .program import Step, Value
 from .traced import Escaped, Trace, Traced, holds_traced, is_number
 
-# --- the NumPy that a traced function runs with -----------------------------------------------------------------------
-
-
 _HERE = __name__.split(".")[0]
+
+
+# --- the NumPy that a traced function runs with -----------------------------------------------------------------------
 
 
 class _Rebound:
@@ -68,10 +68,10 @@ def _shadows(trace: Trace) -> dict[str, Any]:
         return x if dtype is None or dtype == x.dtype else x.astype(dtype)
 
     def maker(function: Callable) -> Callable:
-        def make(*args: Any, **params: Any) -> Any:
-            if holds_traced(args) or holds_traced(tuple(params.values())):
-                args = tuple(a.sample if type(a) is Traced and function.__name__.endswith("_like") else a for a in args)
-            return trace.call(function, args, params)
+        def make(first: Any, *args: Any, **params: Any) -> Any:
+            if type(first) is Traced:  # an array to be like, of which no element counts
+                first = first.sample
+            return trace.call(function, (first, *args), params)
 
         return make
 
