@@ -139,7 +139,7 @@ def _taken_away(module: Module, name: str, kind: type) -> Any:
     return module._hooks.pop(key).function
 
 
-def _find(module: Module, name: str, kind: type) -> int | None:
+def _find(module: Module, name: str, kind: Any) -> int | None:
     for key, (_, function, *_) in (module._hooks or {}).items():
         if isinstance(function, kind) and function.name == name:
             return key
