@@ -92,11 +92,16 @@ def vjp(roots: list[Tensor], seeds: list[Any], targets: set | None, create_graph
 
 
 def backward(tensors: Tensor | Sequence[Tensor], grad_tensors: Any = None, retain_graph: bool | None = None,
-             create_graph: bool = False, inputs: Tensor | Sequence[Tensor] | None = None) -> None:
+             create_graph: bool = False, grad_variables: Any = None,
+             inputs: Tensor | Sequence[Tensor] | None = None) -> None:
     """Add to the `.grad` of each leaf the gradient of the sum of `tensors`, each weighted by its `grad_tensors` entry.
 
-    The arguments are those of `Tensor.backward`.
+    The arguments are those of `Tensor.backward`; grad_variables is an old name of grad_tensors.
     """
+    if grad_variables is not None:
+        if grad_tensors is not None:
+            raise RuntimeError("backward(): grad_variables is the old name of grad_tensors; give grad_tensors alone")
+        grad_tensors = grad_variables
     roots = [tensors] if isinstance(tensors, Tensor) else _listed(tensors, "backward")
     if first_looks:
         _look(roots)
@@ -126,13 +131,15 @@ def _look(roots: list[Tensor]) -> None:
 
 
 def grad(outputs: Tensor | Sequence[Tensor], inputs: Tensor | Sequence[Tensor], grad_outputs: Any = None,
-         retain_graph: bool | None = None, create_graph: bool = False, allow_unused: bool | None = None,
-         is_grads_batched: bool = False, materialize_grads: bool = False) -> tuple[Tensor | Any, ...]:
+         retain_graph: bool | None = None, create_graph: bool = False, only_inputs: bool = True,
+         allow_unused: bool | None = None, is_grads_batched: bool = False,
+         materialize_grads: bool = False) -> tuple[Tensor | Any, ...]:
     """The gradients of the sum of `outputs` with respect to `inputs`, as a tuple; no `.grad` is touched.
 
     grad_outputs: weights of the outputs, each of its output's shape; may be left out for outputs of one element.
     allow_unused: give None for an input that the outputs do not depend on, in place of an error.
     materialize_grads: give zeros for it.
+    only_inputs: has no effect; `backward` is what accumulates into other leaves.
     """
     if is_grads_batched:
         return _grad_batched(outputs, inputs, grad_outputs, create_graph, allow_unused, materialize_grads)
@@ -167,7 +174,8 @@ def _grad_batched(outputs, inputs, grad_outputs, create_graph, allow_unused, mat
 
     batched = [grad_outputs] if isinstance(grad_outputs, Tensor) else list(grad_outputs)
     rows = [
-        grad(outputs, inputs, [b[i] for b in batched], True, create_graph, allow_unused, False, materialize_grads)
+        grad(outputs, inputs, [b[i] for b in batched], True, create_graph, allow_unused=allow_unused,
+             materialize_grads=materialize_grads)
         for i in range(len(batched[0]))
     ]
     return tuple(None if column[0] is None else stack(column) for column in zip(*rows))
@@ -367,7 +375,7 @@ def _backward(self: Tensor, gradient: Any = None, retain_graph: bool | None = No
     create_graph: record the walk itself, so that gradients can be differentiated again.
     inputs: accumulate into these tensors only.
     """
-    backward(self, gradient, retain_graph, create_graph, inputs)
+    backward(self, gradient, retain_graph, create_graph, inputs=inputs)
 
 
 def retain_grad(tensor: Tensor) -> None:

@@ -44,7 +44,7 @@ def gradcheck(func: Callable, inputs: Tensor | Sequence[Any], *, eps: float = 1e
 
 def gradgradcheck(func: Callable, inputs: Tensor | Sequence[Any], grad_outputs: Any = None, *, eps: float = 1e-6,
                   atol: float = 1e-5, rtol: float = 1e-3, raise_exception: bool = True, nondet_tol: float = 0.0,
-                  check_undefined_grad: bool = False, fast_mode: bool = False, **others: Any) -> bool:
+                  check_undefined_grad: bool = True, fast_mode: bool = False, **others: Any) -> bool:
     """Whether the second derivatives agree with central differences of the first: `gradcheck` of the gradient.
 
     grad_outputs: the gradients of func's outputs, where to check; random where not given.
