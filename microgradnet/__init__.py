@@ -32,7 +32,8 @@ __version__ = "0.1.0"
 _SUBMODULES = {"accelerator", "amp", "autograd", "backends", "backprop", "cli", "cuda", "datasets", "func", "linalg",
                "nn", "ops", "optim", "random", "special", "utils", "vision", "viz"}
 _LAZY = {
-    "draw": "viz", "save": "serialization", "load": "serialization", "save_checkpoint": "serialization",
+    "draw": "viz", "explain": "viz",
+    "save": "serialization", "load": "serialization", "save_checkpoint": "serialization",
     "load_checkpoint": "serialization", "CheckpointError": "serialization", "set_printoptions": "printing",
     "get_printoptions": "printing", "autocast": "amp", "GradScaler": "amp",
     "compare": "backprop.comparison", "vmap": "func", "is_anomaly_enabled": "autograd.anomaly",

@@ -1,0 +1,195 @@
+"""`explain`: the chain rule step by step, as `backward` takes it, with what arrives, what goes on, and why.
+
+A reader of the graph. It calls the table's own rules in the engine's own order, so its numbers are those of `.grad`,
+bit for bit; it frees nothing and touches no `.grad`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from .. import graph
+from ..autograd.engine import _check_unwritten, _fitted, _restored, _run_hooks, _seeds
+from ..graph import Node, Parts, walk
+from ..recording import no_grad
+from ..tensor import Tensor, describe
+from . import steptext
+from .equations import Equations, Label, find
+
+if TYPE_CHECKING:
+    from ..nn import Module
+
+
+class Flow(NamedTuple):
+    """What a step sends to one argument.
+
+    argument: which. source: what made it, a Node or a leaf. gradient: what this step contributes.
+    total: the sum of what has arrived there by now. arrived, expected: how many contributions these are, and of how
+    many; the gradient there is complete when they are equal.
+    """
+
+    argument: int
+    source: Any
+    gradient: Any
+    total: Any
+    arrived: int
+    expected: int
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing more will arrive there."""
+        return self.arrived == self.expected
+
+
+class Step:
+    """One node's turn.
+
+    number: from 1. node: whose rules run. gradient: what has arrived there, ∂C/∂ its output, complete.
+    args, output: the values its rules are given. flows: what goes on to its arguments.
+    waiting: what else has received some of its gradient but not all: {Node or leaf: (arrived, expected)}.
+    completed: the arguments whose gradient this step has completed.
+    """
+
+    def __init__(self, number: int, node: Node, gradient: Any, args: Any, output: Any, flows: list[Flow],
+                 waiting: dict[Any, tuple[int, int]]) -> None:
+        self.number, self.node, self.gradient, self.args, self.output = number, node, gradient, args, output
+        self.flows, self.waiting = flows, waiting
+        self.params, self.kept = dict(node.params), node.kept
+
+    @property
+    def completed(self) -> list[Any]:
+        """In the order of the arguments, each once."""
+        return list(dict.fromkeys(flow.source for flow in self.flows if flow.complete))
+
+
+class Explanation:
+    """The steps of the reverse traversal, in order: iterable, indexable, printable, and a page.
+
+    loss, seed: where it begins, and the gradient given there. equations: the book's, where they hold.
+    gradients: of each leaf, in the end: what `backward` would add to its `.grad`.
+    """
+
+    def __init__(self, loss: Tensor, seed: Any, params: Module | Mapping[str, Tensor] | None) -> None:
+        self.loss, self.seed = loss, seed
+        self.nodes = walk(loss)
+        self.equations: Equations = find(loss)
+        self.gradients: dict[Tensor, Any] = {}
+        self.steps = list(_traverse(loss, self.nodes, seed, self.gradients))
+        self.names = steptext.Names(self, params)
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    def __iter__(self) -> Iterator[Step]:
+        return iter(self.steps)
+
+    def __getitem__(self, index: int) -> Step:
+        return self.steps[index]
+
+    def labels(self, place: Any) -> list[Label]:
+        """The book's names for the gradient that arrives at a node or leaf: δ^l, BP1 to BP4."""
+        return self.equations.at(place, True)
+
+    def formula(self, step: Step, flow: Flow) -> str:
+        """The rule by which a step makes a gradient, in g (what arrived), y (the output) and the arguments."""
+        return steptext.formula(step, flow)
+
+    def numpy(self, step: Step, flow: Flow) -> list[str]:
+        """The same as lines of plain NumPy on named arrays; executed one after the other they give every gradient."""
+        return steptext.numpy_lines(self.names, step, flow)
+
+    def __str__(self) -> str:
+        return steptext.table(self)
+
+    def __repr__(self) -> str:
+        return f"<explanation of {describe(self.loss)}: {len(self)} steps; print() it, or iterate over it>"
+
+
+def explain(loss: Tensor, gradient: Any = None, *, params: Module | Mapping[str, Tensor] | None = None) -> Explanation:
+    """How `loss.backward()` comes by its gradients, one node after the other.
+
+    The values must still be there: call it before backward, or after backward(retain_graph=True). Hooks on gradients
+    run, since they may replace one.
+
+    gradient: of the shape of loss; may be left out where it has one element.
+    params: a Module, or a dict of Tensors, to name the leaves by.
+    """
+    if not isinstance(loss, Tensor):
+        raise TypeError(f"explain() takes a Tensor, got {type(loss).__name__}")
+    loss._refresh()
+    (seed,) = _seeds([loss], gradient, False, "explain")
+    if loss.node is None:
+        raise ValueError(f"explain(): {describe(loss)} is a leaf: no operation made it, so there is nothing to step")
+    return Explanation(loss, seed, params)
+
+
+# --- the walk ---------------------------------------------------------------------------------------------------------
+
+
+def _traverse(root: Tensor, nodes: list[Node], seed: Any, leaves: dict[Tensor, Any]) -> Iterator[Step]:
+    """`autograd.engine.vjp` with a pause at each node; the nodes come youngest first, as from its heap."""
+    expected = Counter(node.inputs[i] for node in _carrying(root, nodes) for i in node.needs)
+    arrived: Counter[Any] = Counter()
+    gradients: dict[Any, Any] = {root.node: seed}
+    number = 0
+    for node in reversed(nodes):
+        if node not in gradients:
+            continue  # no gradient needs it, or a Function above said that none flows
+        number += 1
+        g, args, y, made = _apply(node, gradients.pop(node))
+        arrived.pop(node, None)
+        flows = []
+        for i in node.needs:
+            x = node.inputs[i]
+            arrived[x] += 1
+            gx = made.get(i)
+            if gx is None:
+                continue
+            own = dict(gx.given) if type(gx) is Parts else gx  # the engine's `+` adds to the first of them in place
+            gradients[x] = gradients[x] + gx if x in gradients else gx
+            total = dict(gradients[x].given) if type(gx) is Parts else gradients[x]
+            flows.append(Flow(i, x, own, total, arrived[x], expected[x]))
+        waiting = {x: (k, expected[x]) for x, k in arrived.items() if k < expected[x]}
+        yield Step(number, node, dict(g.given) if type(g) is Parts else g, args, y, flows, waiting)
+    for leaf, g in gradients.items():
+        leaves[leaf] = g if leaf._hooks is None else _hooked(leaf._hooks.values(), g)
+
+
+def _carrying(root: Tensor, nodes: list[Node]) -> list[Node]:
+    """The nodes that a gradient may come to."""
+    reached = {root.node}
+    for node in reversed(nodes):
+        if node in reached:
+            reached.update(node.inputs[i] for i in node.needs if type(node.inputs[i]) is Node)
+    return [node for node in nodes if node in reached]
+
+
+def _apply(node: Node, g: Any) -> tuple[Any, Any, Any, dict[int, Any]]:
+    """(the gradient that arrives, the saved values, the output, the gradient for each argument) of a node."""
+    op = node.op
+    if type(g) is Parts and not op.takes_parts:
+        g = g.whole(node.output, False)
+    if node.hooks is not None:
+        g = _hooked(node.hooks, g)
+    args, y = (node.args, node.output) if node.args is not None else _restored(node)
+    if graph.last_write > node.time:
+        _check_unwritten(node)
+    params = node.params if node.kept is None else node.params | {"kept": node.kept}
+    with no_grad(), np.errstate(all="ignore"):
+        shared = None if op.joint is None else op.joint(node.needs, g, y, *args, **params)
+        made = {i: op.rules[i](g, y, *args, **params) if shared is None else shared[i] for i in node.needs}
+        return g, args, y, {i: gx if gx is None else _fitted(gx, args[i], node, i) for i, gx in made.items()}
+
+
+def _hooked(hooks: Any, g: Any) -> Any:
+    """What the hooks make of a gradient. The one of `retain_grad` would write a `.grad`, and changes nothing."""
+    with no_grad():
+        return _run_hooks([h for h in hooks if getattr(h, "__qualname__", "") != "retain_grad.<locals>.keep"], g)
+
+
+
+__all__ = ["Explanation", "Flow", "Step", "explain"]

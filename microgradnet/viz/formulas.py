@@ -1,0 +1,254 @@
+"""What a rule says: its expression as it stands in the table, and the lines of plain NumPy that it comes to."""
+
+from __future__ import annotations
+
+import ast
+import linecache
+import operator
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..compiler.calls import as_array, cast, copied, updated
+from ..compiler.lower import _OWN
+from ..compiler.naming import array_text, literal, number_text
+from ..compiler.numpy_text import _INFIX, _PREFIX, _name_of
+from ..compiler.program import Step, Value, values_in
+from ..compiler.traced import Trace, Traced, holds_traced, value_of
+from ..compiler.tracing import names_used, rebound
+from ..graph import OPS, Op
+
+LINE = 100  # characters; a longer expression is broken into several lines
+
+
+def source(rule: Callable) -> str | None:
+    """The expression that a rule returns, as it stands in the table; None where it calls helpers or has branches."""
+    code = rule.__code__
+    spans: list[Any] = [p for p in code.co_positions() if None not in p and p[2:] != (0, 0)]
+    lines = linecache.getlines(code.co_filename)
+    if rule.__name__ != "<lambda>" or not spans or not lines:
+        return None
+    (first, start), (last, end) = min((p[0], p[2]) for p in spans), max((p[1], p[3]) for p in spans)
+    text = [line.encode() for line in lines[first - 1 : last]]
+    text[-1] = text[-1][:end]
+    text[0] = text[0][start:]
+    try:
+        tree = ast.parse(f"({b''.join(text).decode()})", mode="eval")
+    except (SyntaxError, UnicodeDecodeError):
+        return None
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and node.id.startswith("_"):
+            if node.id not in code.co_varnames:
+                return None  # a helper
+            node.id = node.id.lstrip("_")
+    return ast.unparse(tree)
+
+
+def parameters(rule: Callable, first: int, count: int) -> list[str]:
+    """What a rule calls g, y and its `count` arrays, without the `_` of those it does not read.
+
+    first: how many arguments stand before g: 0, or 1 for a joint rule.
+    """
+    code = rule.__code__
+    names = [name.lstrip("_") or "y" for name in code.co_varnames[first : code.co_argcount]]
+    return names[: count + 2] + [f"x{i}" for i in range(len(names) - 2, count)]
+
+
+def numpy_lines(rule: Callable, names: Sequence[Any], args: Sequence[Any], params: dict[str, Any],
+                pick: int | None = None, before: tuple = (), like: Any = None) -> list[str] | None:
+    """The rule's result for these arguments as NumPy: lines that name what is used twice, and last an expression.
+
+    names: what the arguments are called; an argument that is no array stands for itself.
+    pick: which of a joint rule's results; `before`: what such a rule is given first.
+    like: an array whose shape and dtype the result is brought to, as the traversal does.
+    None where the rule does what no such lines say.
+    """
+    trace = Trace()
+    named: dict[Value, str] = {}
+
+    def given(arg: Any, name: Any) -> Any:
+        if isinstance(arg, tuple) and isinstance(name, (tuple, list)):
+            return tuple(map(given, arg, name))
+        if not isinstance(arg, (np.ndarray, np.generic)):
+            return arg
+        value = value_of(arg)
+        named[value] = name
+        return Traced(trace, value, arg, writable=False)
+
+    try:
+        with np.errstate(all="ignore"):
+            result = rebound(rule, trace, **_operations(rule, trace))(*before, *map(given, args, names), **params)
+            if pick is not None:
+                result = result[pick]
+            if like is not None and result.shape != like.shape:
+                result = _summed(result, like.shape)
+            if like is not None and result.dtype != like.dtype:
+                result = result.astype(like.dtype)
+            return None if trace.escaped else _Printer(trace.steps, named).lines(trace.noted(result))
+    except Exception:  # whatever it was that the notes cannot say
+        return None
+
+
+def _operations(rule: Callable, trace: Trace) -> dict[str, Callable]:
+    """What the names of operations mean in a rule that is traced: their forwards, traced as well."""
+
+    def meaning(op: Op) -> Callable:
+        forward = _FORWARDS.get(op.name) or _OWN.get(op.name, op.forward)
+
+        def run(*args: Any, **params: Any) -> Any:
+            if not holds_traced(args):
+                return op(*args, **params)
+            if len(args) > op.arity:
+                args, params, _ = op._bind(args, params)
+            for ufunc in _NUMPY.get(op, ()):
+                return trace.call(ufunc, args, params)
+            return rebound(forward, trace)(*args, **params)
+
+        return run
+
+    used = {name: rule.__globals__.get(name) for name in names_used(rule.__code__)}
+    found = {name: value for name, value in used.items() if isinstance(value, Op)}
+    return {name: meaning(op) for name, op in ({"spread": OPS["spread"], "sum_to": OPS["sum_to"]} | found).items()}
+
+
+def _summed(x: Any, /, shape: tuple) -> Any:
+    axes = _summed_axes(x.shape, shape)
+    x = np.sum(x, axis=axes) if axes else x
+    return x if x.shape == tuple(shape) else x.reshape(shape)
+
+
+def _summed_axes(given: tuple, wanted: tuple) -> tuple[int, ...]:
+    """The axes to sum over for a gradient of the one shape to be that of an operand of the other."""
+    lead = len(given) - len(wanted)
+    return (*range(lead), *(lead + i for i, n in enumerate(wanted) if n == 1 and given[lead + i] != 1))
+
+
+def _at_labels(labels: Any, shape: tuple) -> Any:
+    return labels.reshape((-1, 1)) == np.arange(shape[1])
+
+
+def _softmax_error(x: Any, labels: Any, /) -> Any:
+    a = np.exp(x - np.max(x, axis=1, keepdims=True))
+    return a / np.sum(a, axis=1, keepdims=True) - _at_labels(labels, x.shape)
+
+
+# Forwards that write into arrays of their own, or take a shorter way, as a person would put them.
+_FORWARDS: dict[str, Callable] = {
+    "sum_to": _summed, "softmax_error": _softmax_error,
+    "one_a_row": lambda value, labels, /, shape: value * _at_labels(labels, shape),
+}  # fmt: skip
+_NUMPY = {OPS[name]: [getattr(np, name)] for name in ("exp", "log", "sqrt", "sin", "cos", "tanh", "sign", "maximum")}
+
+
+def added(to: str, text: str) -> str:
+    """The sum of a name and an expression."""
+    tree = ast.parse(text, mode="eval").body
+    tight = isinstance(tree, ast.BinOp) and isinstance(tree.op, (ast.Mult, ast.Div, ast.MatMult, ast.Pow))
+    tight = tight or isinstance(tree, (ast.Call, ast.Name, ast.Attribute, ast.Constant, ast.Subscript))
+    return f"{to} + {text}" if tight else f"{to} + ({text})"
+
+
+class _Printer:
+    """Steps as text: what is used once stands where it is used."""
+
+    def __init__(self, steps: list[Step], names: dict[Value, str]) -> None:
+        self.steps, self.names = steps, dict(names)
+        self.maker = {step.out: step for step in steps if isinstance(step.out, Value)}
+        self.uses: Counter[Value] = Counter()
+        self.above: list[str] = []
+
+    def lines(self, result: Any) -> list[str]:
+        needed, stack = set(), [*values_in((result,))]
+        while stack:
+            value = stack.pop()
+            self.uses[value] += 1
+            if value in self.maker and value not in needed:
+                needed.add(value)
+                stack += values_in((self.maker[value].args, self.maker[value].params))
+        last = self.text(result)
+        return [*self.above, last]
+
+    def text(self, x: Any, inside: bool = False) -> str:
+        """An argument as it is written; in brackets, if it is `inside` an expression with operators."""
+        if isinstance(x, Value):
+            if x in self.names:
+                return self.names[x]
+            if x.source is not None:
+                return self.constant(x.source.read())
+            if self.maker[x].function is updated:
+                return self.written(x)
+            text, compound = self.expression(self.maker[x])
+            if self.uses[x] > 1 or len(text) > LINE:
+                self.names[x] = name = f"t{len(self.above) + 1}"
+                self.above.append(f"{name} = {text}")
+                return name
+            return f"({text})" if compound and inside else text
+        if isinstance(x, tuple):
+            return f"({', '.join(map(self.text, x))}{',' * (len(x) == 1)})"
+        if isinstance(x, list):
+            return f"[{', '.join(map(self.text, x))}]"
+        if isinstance(x, np.ndarray):
+            return self.constant(x)
+        if isinstance(x, np.floating):
+            return number_text(x)
+        return literal(x)
+
+    def written(self, x: Value) -> str:
+        """The name of an array that differs from another in one place."""
+        before, key, value = self.maker[x].args
+        texts = f"{self.text(before)}.copy()", f"[{self.key(key)}] = {self.text(value)}"
+        name = self.names[x] = f"t{len(self.above) + 1}"
+        self.above += [f"{name} = {texts[0]}", f"{name}{texts[1]}"]
+        return name
+
+    def constant(self, array: Any) -> str:
+        array = np.asarray(array)
+        text = number_text(array[()]) if array.ndim == 0 and array.dtype.kind == "f" else array_text(array)
+        if text is None:
+            raise ValueError("a long constant")
+        return text
+
+    def key(self, key: Any) -> str:
+        if isinstance(key, slice):
+            start, stop, step = ("" if x is None else self.text(x) for x in (key.start, key.stop, key.step))
+            return f"{start}:{stop}" + (f":{step}" if step else "")
+        if isinstance(key, tuple) and key:
+            return ", ".join(map(self.key, key)) + "," * (len(key) == 1)
+        return self.text(key)
+
+    def expression(self, step: Step) -> tuple[str, bool]:
+        """A step as an expression, and whether that is one with operators."""
+        function, args, params = step.function, step.args, step.params
+        infix = "@" if function is np.matmul else _INFIX.get(function)
+        if infix and not params:
+            return f"{self.text(args[0], True)} {infix} {self.text(args[1], True)}", True
+        if function in _PREFIX and not params:
+            return f"{_PREFIX[function]}{self.text(args[0], True)}", True
+        if args and isinstance(args[0], Value):
+            methods: dict[Any, Callable[[], str]] = {
+                operator.getitem: lambda: f"[{self.key(args[1])}]",
+                np.transpose: lambda: f".transpose({self.text(args[1])})" if _turns(args) else ".T",
+                np.reshape: lambda: f".reshape({self.text(args[1])})",
+                np.dot: lambda: f".dot({self.text(args[1])})",
+                cast: lambda: f".astype({self.text(args[1])})",
+                copied: lambda: ".copy()",
+            }
+            if function in methods:
+                return self.text(args[0], True) + methods[function](), False
+        name = _name_of(function)
+        if not name:
+            raise ValueError(f"{function} is no function of NumPy")
+        if function is as_array:
+            name = "np.array"
+        named = [f"{key}={self.text(value)}" for key, value in params.items()]
+        return f"{name}({', '.join([*map(self.text, args), *named])})", False
+
+
+def _turns(args: tuple) -> bool:
+    """Whether np.transpose with these arguments is more than .T."""
+    return len(args) > 1 and args[1] is not None and tuple(args[1]) != tuple(range(len(args[0].shape)))[::-1]
+
+
+__all__ = ["added", "numpy_lines", "parameters", "source"]

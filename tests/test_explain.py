@@ -1,0 +1,263 @@
+"""The stepper: the same numbers as backward, bit for bit; nothing touched; lines of NumPy that give them again."""
+
+import numpy as np
+import pytest
+from samples import leaves, samples
+
+import microgradnet as mg
+from microgradnet import graph, nn
+from microgradnet.viz import explain, formulas
+
+
+def mlp(activation=nn.Sigmoid, cost=nn.QuadraticLoss, target=None):
+    mg.manual_seed(0)
+    model = nn.Sequential(nn.Linear(2, 3), activation(), nn.Linear(3, 2), activation())
+    return model, cost()(model(mg.randn(4, 2)), mg.rand(4, 2) if target is None else target)
+
+
+def _shared():
+    w = mg.tensor([[1.0, -2.0], [0.5, 3.0]], requires_grad=True)
+    h = mg.tanh(w @ w + w)
+    return (h * h.T + h.sum(dim=0) * mg.exp(w[0])).mean()
+
+
+def _parts():
+    x = mg.tensor([3.0, 1.0, 2.0, 5.0], requires_grad=True)
+    a, b = (x * 2).chunk(2)
+    return (a * a * b).sum()
+
+
+def _unused_part():
+    x = mg.tensor([[3.0, 1.0], [2.0, 5.0]], requires_grad=True)
+    return (x * 2).split(1)[1].sum() * 3
+
+
+def _random(seed):
+    """A graph in which much is used often, float32."""
+    rng = np.random.default_rng(seed)
+    pool = [mg.tensor(rng.standard_normal((3, 3)).astype(np.float32), requires_grad=True) for _ in range(3)]
+    ways = [mg.add, mg.mul, mg.matmul, mg.sub, lambda a, b: mg.sigmoid(a), lambda a, b: mg.tanh(a.T + b[0])]
+    for _ in range(15):
+        a, b = (pool[i] for i in rng.integers(len(pool), size=2))
+        pool.append(ways[rng.integers(len(ways))](a, b))
+    return sum(x.mean() for x in pool[3:])
+
+
+LOSSES = {
+    "sigmoid": lambda: mlp()[1],
+    "relu": lambda: mlp(nn.ReLU, nn.MSELoss)[1],
+    "cross_entropy": lambda: mlp(nn.Tanh, nn.CrossEntropyLoss, mg.tensor([0, 1, 1, 0]))[1],
+    "logits": lambda: mlp(nn.GELU, nn.BCEWithLogitsLoss)[1],
+    "shared": _shared,
+    "parts": _parts,
+    "unused part": _unused_part,
+    **{f"random {seed}": lambda seed=seed: _random(seed) for seed in range(20)},
+}
+
+
+def leaves_of(loss):
+    return list(dict.fromkeys(
+        x for node in graph.walk(loss) for x in node.inputs if isinstance(x, mg.Tensor) and x.requires_grad))
+
+
+def same(a, b):
+    a, b = np.asarray(a), np.asarray(b)
+    return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_the_gradients_are_those_of_backward_to_the_bit(name):
+    loss = LOSSES[name]()
+    steps = explain(loss)
+    assert all(leaf.grad is None for leaf in leaves_of(loss))
+    loss.backward()  # which needs the graph whole
+    assert set(steps.gradients) == {leaf for leaf in leaves_of(loss) if leaf.grad is not None}
+    for leaf, g in steps.gradients.items():
+        assert same(g, leaf.grad.array)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_node_has_its_turn_when_all_of_its_gradient_is_there(name):
+    steps = explain(LOSSES[name]())
+    sums, ready = {}, {steps.loss.node}
+    for step in steps:
+        assert step.node in ready
+        ready.remove(step.node)
+        for flow in step.flows:
+            sums[flow.source] = sums.get(flow.source, 0) + 1
+            assert flow.arrived == sums[flow.source] <= flow.expected
+            if flow.complete:
+                ready.add(flow.source)
+        assert all(k < n for k, n in step.waiting.values())
+        assert not ready & set(step.waiting)
+    assert ready == set(steps.gradients), "every gradient of a leaf is complete in the end, and no node is left"
+
+
+def test_hooks_run_and_may_replace_but_no_grad_is_written():
+    x = mg.tensor([1.0, 2.0], requires_grad=True)
+    y = x * 3
+    y.retain_grad()
+    y.register_hook(lambda g: g * 10)
+    x.register_hook(lambda g: g + 1)
+    steps = explain((y * y).sum())
+    assert x.grad is None and y.grad is None
+    assert steps.gradients[x].tolist() == [181.0, 361.0]
+
+
+def test_a_function_may_say_that_no_gradient_flows():
+    class Half(mg.autograd.Function):
+        @staticmethod
+        def forward(ctx, a, b):
+            return a + b
+
+        @staticmethod
+        def backward(ctx, g):
+            return g, None
+
+    x, z = mg.tensor([2.0], requires_grad=True), mg.tensor([1.0], requires_grad=True)
+    loss = (Half.apply(x * x, mg.exp(z)) + x).sum()
+    steps = explain(loss)
+    assert set(steps.gradients) == {x} and steps.gradients[x].tolist() == [5.0]
+    assert "exp" not in [step.node.op.name for step in steps]
+    str(steps)
+
+
+def test_after_backward_there_is_nothing_to_read():
+    loss = _shared()
+    steps = explain(loss)
+    loss.backward()
+    assert str(steps), "what was read stays readable"
+    with pytest.raises(RuntimeError, match="retain_graph=True"):
+        explain(loss)
+
+
+def test_errors_say_what_to_do():
+    x = mg.tensor([1.0, 2.0], requires_grad=True)
+    with pytest.raises(TypeError, match="takes a Tensor, got float"):
+        explain(1.0)
+    with pytest.raises(RuntimeError, match="pass a gradient of its shape"):
+        explain(x * 2)
+    with pytest.raises(ValueError, match="is a leaf"):
+        explain(x[:0].detach().sum().requires_grad_())
+    with mg.no_grad():
+        unrecorded = x.sum()
+    with pytest.raises(RuntimeError, match="no_grad"):
+        explain(unrecorded)
+    y = x * 2
+    seed = mg.tensor([1.0, 10.0])
+    assert explain(y, seed).gradients[x].tolist() == [2.0, 20.0]
+
+
+# --- the lines --------------------------------------------------------------------------------------------------------
+
+
+def run_lines(steps):
+    """Every line of NumPy, executed one after the other; gives the gradients of leaves by these lines alone."""
+    names = steps.names
+    env = {"np": np, names.gradient_variable(steps.loss.node): steps.seed}
+    for step in steps:
+        env[names.variable(step.node)] = step.output
+        for name, value in zip(names.arguments(step.node), step.args):
+            if name.isidentifier():
+                env[name] = value
+    for step in steps:
+        for flow in step.flows:
+            lines = steps.numpy(step, flow)
+            if lines[0].startswith("#"):
+                env[names.gradient_variable(flow.source)] = flow.total
+                continue
+            with np.errstate(all="ignore"):
+                exec("\n".join(lines), env)
+    return {leaf: env[names.gradient_variable(leaf)] for leaf in steps.gradients}
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_the_lines_of_numpy_give_every_gradient(name):
+    steps = explain(LOSSES[name]())
+    for leaf, g in run_lines(steps).items():
+        np.testing.assert_allclose(g, steps.gradients[leaf], rtol=2e-5, atol=1e-6)
+        assert np.asarray(g).dtype == np.asarray(steps.gradients[leaf]).dtype
+
+
+@pytest.mark.parametrize("name", ["sigmoid", "relu", "cross_entropy", "shared"])
+def test_a_network_needs_nothing_but_numpy(name):
+    steps = explain(LOSSES[name]())
+    assert not [line for step in steps for flow in step.flows for line in steps.numpy(step, flow) if "#" in line]
+
+
+DIFFERENTIABLE = sorted({name for name, op in graph.OPS.items() if op.differentiable} - {"item_of", "module_boundary"})
+
+
+@pytest.mark.parametrize("names", [DIFFERENTIABLE[i::8] for i in range(8)], ids=range(8))
+def test_lines_of_every_operation_compute_its_rule(names):
+    spelled = sum(_check_lines(name) for name in names)
+    assert spelled > 0.5 * len(names), "for most operations NumPy has a line"
+
+
+def _check_lines(name):
+    """Whether every rule of the operation has lines of NumPy. Those it has are run."""
+    complete = True
+    for sample in samples(name)[:2]:
+        arguments = leaves(sample)
+        out = graph.OPS[name](*arguments, **sample.params)
+        outs = [y for y in (out if isinstance(out, tuple) else (out,)) if y.requires_grad and y.numel()]
+        if not outs:
+            continue
+        loss = sum((y * mg.cos(mg.arange(y.numel()).double().reshape(y.shape))).sum() for y in outs)
+        steps = explain(loss)
+        try:
+            found = run_lines(steps)
+        except Exception as error:
+            raise AssertionError(str(steps)) from error
+        for leaf, g in found.items():
+            np.testing.assert_allclose(g, steps.gradients[leaf], rtol=1e-9, atol=1e-9, err_msg=str(steps))
+        complete &= "no line of NumPy" not in str(steps)
+    return complete
+
+
+def test_formulas_are_those_of_the_table():
+    steps = explain(LOSSES["sigmoid"]())
+    assert [[steps.formula(step, flow) for flow in step.flows] for step in steps][1:3] == [
+        ["g * (y * (1 - y))"], ["g.dot(weight)", "g.T.dot(x)", "g"]]
+    assert formulas.source(graph.OPS["sin"].rules[0]) == "g * cos(x)"
+    assert formulas.source(graph.OPS["matmul"].rules[0]) is None, "it has branches"
+
+
+def test_a_wrong_rule_shows_in_its_lines(plant):
+    wrong = plant(lambda x, /: x * x, lambda g, _y, x: g * x * 3)
+    x = mg.tensor([2.0], requires_grad=True)
+    steps = explain(wrong(x).sum())
+    (line,) = steps.numpy(steps[1], steps[1].flows[0])
+    assert line == "dx1 = (dv1 * x1) * 3"
+
+
+# --- names and text ---------------------------------------------------------------------------------------------------
+
+
+def test_the_equations_stand_where_they_hold():
+    steps = explain(mlp()[1])
+    said = [(steps.names.gradient(flow.source), [str(label) for label in steps.labels(flow.source)])
+            for step in steps for flow in step.flows]  # fmt: skip
+    assert said == [
+        ("∂C/∂a³", []), ("δ³", ["δ^3", "BP1"]), ("∂C/∂a²", []), ("∂C/∂w³", ["BP4"]), ("∂C/∂b³", ["BP3"]),
+        ("δ²", ["δ^2", "BP2"]), ("∂C/∂w²", ["BP4"]), ("∂C/∂b²", ["BP3"]),
+    ]  # fmt: skip
+
+
+def test_printed_it_is_a_table():
+    text = str(explain(LOSSES["shared"]()))
+    head, rule, seed, *rows = text.split("\n")
+    assert head.split() == ["step", "node", "arrives", "rule", "goes", "on", "children", "equation", "NumPy"]
+    assert set(rule) == {"-"} and seed.split() == ["0", "∂C/∂C", "1"]
+    assert "1 of 4: waiting" in text and "4 of 4: complete" in text
+    steps = explain(mlp()[1])
+    assert "delta2 = da2 * (a2 * (1 - a2))" in str(steps)
+    assert repr(steps).startswith("<explanation of () float32: 5 steps")
+
+
+def test_names_of_leaves_are_the_ones_given():
+    x, y = mg.tensor(2.0, requires_grad=True), mg.tensor(3.0, requires_grad=True)
+    steps = explain(x * y, params={"x 1": x, "x1": y})
+    assert steps.numpy(steps[0], steps[0].flows[0]) == ["dx_1 = dC * x1"]
+    variables = [steps.names.variable(leaf) for leaf in (x, y)]
+    assert len(set(variables)) == 2
