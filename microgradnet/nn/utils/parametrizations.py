@@ -1,4 +1,4 @@
-"""Weights of a given norm, as parametrizations."""
+"""Weights of a given norm, and orthogonal ones, as parametrizations."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from ... import random
 from ...recording import no_grad
 from ...tensor import Tensor
 from ..module import Module
+from .orthogonal import orthogonal as orthogonal
 from .parametrize import register_parametrization
 
 

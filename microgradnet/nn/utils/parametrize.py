@@ -35,7 +35,7 @@ class ParametrizationList(ModuleList):
         super().__init__(modules)
         self.unsafe = unsafe
         with no_grad():
-            new = self._inverted(original)
+            new = self._inverted(original, first=True)
         self.is_tensor = isinstance(new, Tensor)
         self.ntensors = 1 if self.is_tensor else len(new)
         shape, dtype = original.shape, original.dtype
@@ -53,10 +53,15 @@ class ParametrizationList(ModuleList):
         if not unsafe:
             _check_kept(self(), shape, dtype)
 
-    def _inverted(self, value: Any) -> Any:
+    def _inverted(self, value: Any, first: bool = False) -> Any:
+        """What the parametrizations would make `value` of; at `first`, one that cannot say begins with what it gets."""
         for module in reversed(list(self)):
             if hasattr(module, "right_inverse"):
-                value = module.right_inverse(value)
+                try:
+                    value = module.right_inverse(value)
+                except NotImplementedError:
+                    if not first:
+                        raise
         return value
 
     def _originals(self) -> list[Tensor]:
