@@ -26,7 +26,7 @@ class _Orthogonal(Module):
     base: with trivialization, what Q is multiplied by: the matrix that was assigned last.
     """
 
-    base: Tensor | None
+    base: Any  # None until a matrix is assigned
 
     def __init__(self, shape: tuple[int, ...], orthogonal_map: str, use_trivialization: bool) -> None:
         super().__init__()
