@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from microgradnet.viz import curves_svg
+from microgradnet.viz import Panel, curves_svg, panels_svg
 from microgradnet.viz.curves import _ticks
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -112,3 +112,21 @@ def test_wrong_columns_are_named(columns, message, tmp_path):
     with pytest.raises(ValueError, match=message):
         curves_svg(columns, tmp_path / "curves.svg")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_logarithmic_panel_has_decades_and_leaves_out_what_has_no_logarithm():
+    svg = panels_svg([Panel("norm of δ <l>", "layer", [2, 3, 4, 5], {"a": [1e-4, 0.0, 1e-2, 0.3]}, log=True)])
+    assert [t for t in texts(svg) if t.startswith("1e")] == ["1e-4", "1e-3", "1e-2", "1e-1", "1e0"]
+    assert "Norm of δ <l>" in texts(svg)
+    assert (lines(svg)[0].count("M"), lines(svg)[0].count("L")) == (2, 1)
+
+
+def test_panels_need_not_share_their_axis():
+    svg = panels_svg([Panel("one", "z", [-0.5, 0.5], {"f": [0, 1]}), Panel("two", "step", [0, 9], {"f": [0.25, 0.5]}, percent=True, values=False)])
+    assert {"-0.4", "0.4", "z", "step", "f 1", "f", "25 %"} <= set(texts(svg))
+
+
+def test_labels_stay_in_the_panel_and_apart():
+    svg = panels_svg([Panel("p", "x", [0, 1], {"top": [1, 1], "a": [0, 0], "b": [0, 0], "c": [0, 0]}, values=False)])
+    ys = [float(t.get("y")) for t in ET.fromstring(svg).iter(f"{SVG}text") if t.get("style")]
+    assert ys == [40, 200, 214, 228]

@@ -13,8 +13,9 @@ ROOT = Path(__file__).parents[1]
 SCRIPTS = sorted((ROOT / "examples").glob("*.py"))
 SAYS = {
     "book_mnist": "best: ", "bp1_to_bp4": "They agree", "custom_activation": "They agree",
-    "custom_function": "gradcheck: True", "digits": "of the test images", "drawing": "drawing.", "moons": "moons.png",
-    "xor": "two layers",
+    "custom_function": "gradcheck: True", "digits": "of the test images", "drawing": "drawing.",
+    "growing_activation": "growing_activation.svg: ", "moons": "moons.png",
+    "saturated_output": "saturated_output.svg: ", "vanishing_gradient": "the error shrinks", "xor": "two layers",
 }  # fmt: skip
 
 
