@@ -228,7 +228,7 @@ def test_a_wrong_rule_shows_in_its_lines(plant):
     x = mg.tensor([2.0], requires_grad=True)
     steps = explain(wrong(x).sum())
     (line,) = steps.numpy(steps[1], steps[1].flows[0])
-    assert line == "dx1 = (dv1 * x1) * 3"
+    assert line == "dx1 = dv1 * x1 * 3"
 
 
 # --- names and text ---------------------------------------------------------------------------------------------------

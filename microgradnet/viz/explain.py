@@ -6,8 +6,10 @@ bit for bit; it frees nothing and touches no `.grad`.
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -19,6 +21,7 @@ from ..recording import no_grad
 from ..tensor import Tensor, describe
 from . import steptext
 from .equations import Equations, Label, find
+from .files import write_atomically
 
 if TYPE_CHECKING:
     from ..nn import Module
@@ -102,11 +105,24 @@ class Explanation:
         """The same as lines of plain NumPy on named arrays; executed one after the other they give every gradient."""
         return steptext.numpy_lines(self.names, step, flow)
 
+    def save(self, path: str | os.PathLike[str], *, lang: str = "en", direction: str = "TB") -> Path:
+        """Write the steps as one HTML page that needs nothing else: the graph, and a slider and keys to step with.
+
+        lang: 'en' or 'zh', the language it opens in. direction: of the graph's arrows, as in `draw`.
+        Errors: viz.RenderError where nothing can render the graph.
+        """
+        from .page import page
+
+        path = Path(path)
+        if path.suffix.lower() not in (".html", ".htm"):
+            raise ValueError(f"Explanation.save(): '{path}' must end in .html, not in '{path.suffix}'")
+        return write_atomically(path, page(self, lang, direction))
+
     def __str__(self) -> str:
         return steptext.table(self)
 
     def __repr__(self) -> str:
-        return f"<explanation of {describe(self.loss)}: {len(self)} steps; print() it, or iterate over it>"
+        return f"<explanation of {describe(self.loss)}: {len(self)} steps; print() it, iterate over it, or .save() it>"
 
 
 def explain(loss: Tensor, gradient: Any = None, *, params: Module | Mapping[str, Tensor] | None = None) -> Explanation:

@@ -115,7 +115,7 @@ def _operations(rule: Callable, trace: Trace) -> dict[str, Callable]:
 
 def _summed(x: Any, /, shape: tuple) -> Any:
     axes = _summed_axes(x.shape, shape)
-    x = np.sum(x, axis=axes) if axes else x
+    x = np.sum(x, axis=axes if len(axes) > 1 else axes[0]) if axes else x
     return x if x.shape == tuple(shape) else x.reshape(shape)
 
 
@@ -150,6 +150,10 @@ def added(to: str, text: str) -> str:
     return f"{to} + {text}" if tight else f"{to} + ({text})"
 
 
+# How tightly operators bind; what is not among them binds least of all, calls and names most.
+_BINDS, _TIGHT = {"+": 1, "-": 1, "*": 2, "/": 2, "@": 2}, 4
+
+
 class _Printer:
     """Steps as text: what is used once stands where it is used."""
 
@@ -167,11 +171,14 @@ class _Printer:
             if value in self.maker and value not in needed:
                 needed.add(value)
                 stack += values_in((self.maker[value].args, self.maker[value].params))
-        last = self.text(result)
+        if result in self.maker and self.maker[result].function is not updated:
+            last = self.expression(self.maker[result])[0]
+        else:
+            last = self.text(result)
         return [*self.above, last]
 
-    def text(self, x: Any, inside: bool = False) -> str:
-        """An argument as it is written; in brackets, if it is `inside` an expression with operators."""
+    def text(self, x: Any, least: int = 0) -> str:
+        """An argument as it is written; in brackets, if it binds less than its surroundings ask for."""
         if isinstance(x, Value):
             if x in self.names:
                 return self.names[x]
@@ -179,21 +186,20 @@ class _Printer:
                 return self.constant(x.source.read())
             if self.maker[x].function is updated:
                 return self.written(x)
-            text, compound = self.expression(self.maker[x])
+            text, binds = self.expression(self.maker[x])
             if self.uses[x] > 1 or len(text) > LINE:
                 self.names[x] = name = f"t{len(self.above) + 1}"
                 self.above.append(f"{name} = {text}")
                 return name
-            return f"({text})" if compound and inside else text
+            return f"({text})" if binds < least else text
         if isinstance(x, tuple):
             return f"({', '.join(map(self.text, x))}{',' * (len(x) == 1)})"
         if isinstance(x, list):
             return f"[{', '.join(map(self.text, x))}]"
         if isinstance(x, np.ndarray):
             return self.constant(x)
-        if isinstance(x, np.floating):
-            return number_text(x)
-        return literal(x)
+        text = number_text(x) if isinstance(x, np.floating) else literal(x)
+        return text[1:-1] if text.startswith("(-") and not least else text
 
     def written(self, x: Value) -> str:
         """The name of an array that differs from another in one place."""
@@ -218,15 +224,18 @@ class _Printer:
             return ", ".join(map(self.key, key)) + "," * (len(key) == 1)
         return self.text(key)
 
-    def expression(self, step: Step) -> tuple[str, bool]:
-        """A step as an expression, and whether that is one with operators."""
+    def expression(self, step: Step) -> tuple[str, int]:
+        """A step as an expression, and how tightly that binds."""
         function, args, params = step.function, step.args, step.params
         infix = "@" if function is np.matmul else _INFIX.get(function)
         if infix and not params:
-            return f"{self.text(args[0], True)} {infix} {self.text(args[1], True)}", True
+            binds = _BINDS.get(infix, 0)
+            left = self.text(args[0], binds or _TIGHT)
+            return f"{left} {infix} {self.text(args[1], binds + 1 if binds else _TIGHT)}", binds
         if function in _PREFIX and not params:
-            return f"{_PREFIX[function]}{self.text(args[0], True)}", True
+            return f"{_PREFIX[function]}{self.text(args[0], _TIGHT)}", _BINDS["*"]
         if args and isinstance(args[0], Value):
+            summed = function is np.sum or function == np.add.reduce
             methods: dict[Any, Callable[[], str]] = {
                 operator.getitem: lambda: f"[{self.key(args[1])}]",
                 np.transpose: lambda: f".transpose({self.text(args[1])})" if _turns(args) else ".T",
@@ -236,14 +245,19 @@ class _Printer:
                 copied: lambda: ".copy()",
             }
             if function in methods:
-                return self.text(args[0], True) + methods[function](), False
-        name = _name_of(function)
+                return self.text(args[0], _TIGHT) + methods[function](), _TIGHT
+            if summed and "axis" in params:
+                return f"{self.text(args[0], _TIGHT)}.sum({', '.join(self.named(params))})", _TIGHT
+        name = "np.array" if function is as_array else _name_of(function)
         if not name:
             raise ValueError(f"{function} is no function of NumPy")
-        if function is as_array:
-            name = "np.array"
-        named = [f"{key}={self.text(value)}" for key, value in params.items()]
-        return f"{name}({', '.join([*map(self.text, args), *named])})", False
+        return f"{name}({', '.join([*map(self.text, args), *self.named(params)])})", _TIGHT
+
+    def named(self, params: dict[str, Any]) -> list[str]:
+        """Arguments by name, without those that say what is so anyway."""
+        usual = {("dtype", None), ("keepdims", False)}
+        return [f"{key}={self.text(x)}" for key, x in params.items()
+                if not (isinstance(x, (bool, type(None))) and (key, x) in usual)]  # fmt: skip
 
 
 def _turns(args: tuple) -> bool:

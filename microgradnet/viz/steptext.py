@@ -31,6 +31,7 @@ class Names:
     """
 
     def __init__(self, explanation: Explanation, params: Module | Mapping[str, Tensor] | None) -> None:
+        self.params = params
         self.cost = "C" if explanation.loss.numel() == 1 else "out"
         self._shown: dict[Any, str] = {}
         self._variables: dict[Any, str] = {}
@@ -44,6 +45,7 @@ class Names:
                 if place is not None and place not in self._shown:
                     self._add(place, symbol + layer.name.translate(RAISED), symbol + layer.name.replace("−", "_"))
             self._errors[layer.z] = f"δ{layer.name.translate(RAISED)}", f"delta{layer.name.replace('−', '_')}"
+        self._add_data(explanation)
         for number, node in enumerate(explanation.nodes, 1):
             if node not in self._shown:
                 self._add(node, f"v{number}")
@@ -51,10 +53,29 @@ class Names:
                 if isinstance(x, Tensor) and x not in self._shown:
                     self._add(x, labels.shorten(self.given.of(x) or self._taken.numbered("x")))
 
+    def _add_data(self, explanation: Explanation) -> None:
+        """The book's a¹ and y: what goes into the first layer, and what the cost compares the last with."""
+        layers = explanation.equations.layers
+        if not layers:
+            return
+        if layers[0].l == 2 and self._is_data(layers[0].a_prev):
+            self._add(layers[0].a_prev, "a¹", "a1")
+        above = (node for node in explanation.nodes if node.time > layers[-1].z.time)
+        targets = dict.fromkeys(x for node in above for x in node.inputs if self._is_data(x))
+        if len(targets) == 1:
+            self._add(next(iter(targets)), "y")
+
+    def _is_data(self, x: Any) -> bool:
+        return isinstance(x, Tensor) and not x._requires_grad and x not in self._shown and not self.given.of(x)
+
     def _add(self, place: Any, shown: str, variable: str = "") -> None:
         self._shown[place] = shown
         taken = re.fullmatch(r"x\d+", shown) and shown in self._taken.taken
         self._variables[place] = shown if taken else self._taken(variable or shown)
+
+    def places(self) -> list[Any]:
+        """All nodes and leaves that have a name."""
+        return list(self._shown)
 
     def of(self, place: Any) -> str:
         return self._shown[place]
