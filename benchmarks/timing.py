@@ -6,7 +6,8 @@ import argparse
 import json
 import time
 
-from benchmarks.workloads import LIBRARIES, WORKLOADS, build
+from benchmarks.libraries import LIBRARIES
+from benchmarks.workloads import WORKLOADS, build
 
 BLOCK = 0.02  # seconds: a block of steps lasts at least this long, far above the clock's resolution
 LEARNING_RATE = 1e-6  # a step costs the same at any rate; at this one the network stays where it began in every round
