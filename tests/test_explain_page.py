@@ -228,6 +228,22 @@ def test_a_gradient_waits_for_the_rest(opened):
 
 
 @pytest.mark.browser
+@pytest.mark.parametrize("size", [1e-30, 3e-5, 0.02, 1.0, 80.0, 4e7])
+def test_a_power_of_ten_stands_above_a_wide_table(opened, size):
+    x = mg.tensor([[1.0, -0.5, 0.25, 0.0, 0.125]] * 2, dtype=mg.float64, requires_grad=True)
+    browser = opened(explain((x * size * x.detach()).sum()))
+    browser.press("end")
+    shown = browser.run("return [...document.querySelectorAll('#leaves td')].map(c => [c.textContent, c.dataset.v])")
+    above = browser.run("return document.querySelector('#leaves caption').textContent")
+    power = re.search("× 10(.*)", above)
+    plain = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻−", "0123456789--")
+    factor = 10.0 ** int(power[1].translate(plain)) if power else 1
+    assert bool(power) == (size not in (1.0, 80.0))
+    for text, exact in shown:
+        assert float(text.translate(plain)) * factor == pytest.approx(float(exact), abs=0.006 * size)
+
+
+@pytest.mark.browser
 def test_slider_buttons_and_clicks_step_too(opened):
     browser = opened(explain(network()))
     browser.run("document.getElementById('slider').focus()")

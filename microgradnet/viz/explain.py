@@ -52,7 +52,7 @@ class Step:
     """One node's turn.
 
     number: from 1. node: whose rules run. gradient: what has arrived there, ∂C/∂ its output, complete.
-    args, output: the values its rules are given. flows: what goes on to its arguments.
+    inputs, params, args, output: of the node, and the values its rules are given. flows: what goes on to its arguments.
     waiting: what else has received some of its gradient but not all: {Node or leaf: (arrived, expected)}.
     completed: the arguments whose gradient this step has completed.
     """
@@ -61,7 +61,7 @@ class Step:
                  waiting: dict[Any, tuple[int, int]]) -> None:
         self.number, self.node, self.gradient, self.args, self.output = number, node, gradient, args, output
         self.flows, self.waiting = flows, waiting
-        self.params, self.kept = dict(node.params), node.kept
+        self.inputs, self.params = list(node.inputs), dict(node.params)  # backward forgets some
 
     @property
     def completed(self) -> list[Any]:

@@ -105,7 +105,7 @@ class _Page:
 
     def values(self, step: Step) -> list[dict[str, Any]]:
         """What a rule may read: the output and the arguments, where their values are kept."""
-        places = [(step.node, step.output), *zip(step.node.inputs, step.args)]
+        places = [(step.node, step.output), *zip(step.inputs, step.args)]
         known = {self.names.of(x): value(v) for x, v in places
                  if isinstance(x, (Node, Tensor)) and isinstance(v, (np.ndarray, np.generic))}  # fmt: skip
         return [{"name": name, "value": shown} for name, shown in known.items()]
@@ -132,7 +132,7 @@ class _Page:
         if op is ITEM:
             return [["g", self.names.gradient(step.node)]]
         rule, first = (op.joint, 1) if op.joint else (op.rules[flow.argument], 0)
-        sources = [self.names.of(x) if isinstance(x, (Node, Tensor)) else labels.constant(x) for x in step.node.inputs]
+        sources = [self.names.of(x) if isinstance(x, (Node, Tensor)) else labels.constant(x) for x in step.inputs]
         meanings = [self.names.gradient(step.node), self.names.of(step.node), *sources]
         letters = formulas.parameters(rule, first, len(sources))
         words = set(re.findall(r"[^\W\d]\w*", formula))

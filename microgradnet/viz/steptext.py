@@ -51,7 +51,8 @@ class Names:
                 self._add(node, f"v{number}")
             for x in node.inputs:
                 if isinstance(x, Tensor) and x not in self._shown:
-                    self._add(x, labels.shorten(self.given.of(x) or self._taken.numbered("x")))
+                    given = self.given.of(x) or self._taken.numbered("x")
+                    self._add(x, labels.shorten(given), re.sub(r"^(\d[\w.]*)\.(\w+)$", r"\2_\1", given))
 
     def _add_data(self, explanation: Explanation) -> None:
         """The book's a¹ and y: what goes into the first layer, and what the cost compares the last with."""
@@ -89,24 +90,13 @@ class Names:
     def gradient_variable(self, place: Any) -> str:
         return self._errors[place][1] if place in self._errors else f"d{self._variables[place]}"
 
-    def arguments(self, node: Node) -> list[str]:
+    def arguments(self, step: Step) -> list[str]:
         """The arguments of an operation as they are written in a line of NumPy."""
-        return [self._variables[x] if x in self._variables else _constant(x) for x in map(_hashable, node.inputs)]
+        return [self._variables[x] if isinstance(x, (Node, Tensor)) else _constant(x) for x in step.inputs]
 
 
-def _hashable(x: Any) -> Any:
-    return x if isinstance(x, (Node, Tensor)) else _Other(x)
-
-
-class _Other:
+def _constant(value: Any) -> str:
     """An argument that is neither a node nor a tensor."""
-
-    def __init__(self, value: Any) -> None:
-        self.value = value
-
-
-def _constant(other: _Other) -> str:
-    value = other.value
     if isinstance(value, np.ndarray):
         return f"np.array({value.tolist()}, np.{value.dtype.name})"
     return literal(value)
@@ -143,7 +133,7 @@ def numpy_lines(names: Names, step: Step, flow: Flow) -> list[str]:
     if step.node.op is ITEM:
         return _item_lines(step, flow, g, target)
     rule, pick, before = _rule(step, flow)
-    y, arguments = names.variable(step.node), names.arguments(step.node)
+    y, arguments = names.variable(step.node), names.arguments(step)
     given = [_names(g, step.gradient), _names(y, step.output), *arguments]
     values = [step.gradient, step.output, *step.args]
     lines = formulas.numpy_lines(rule, given, values, step.params, pick, before, step.args[flow.argument])
