@@ -42,10 +42,8 @@ def test_the_judge_finds_a_planted_fault(fault):
     assert opdb.verdict("exp", function=FAULTS[fault]).kind == kinds.get(fault, "wrong value")
 
 
-def test_a_missing_operator_is_reported(monkeypatch):
-    monkeypatch.delattr(mg, "exp")
-    monkeypatch.delattr(mg.Tensor, "exp")
-    assert opdb.verdict("exp").kind == "missing"
+def test_a_missing_operator_is_reported():
+    assert opdb.verdict("jiterator_unary").kind == "missing"
 
 
 WRONG = {
