@@ -263,3 +263,14 @@ def test_names_of_leaves_are_the_ones_given():
     assert steps.numpy(steps[0], steps[0].flows[0]) == ["dx_1 = dC * x1"]
     variables = [steps.names.variable(leaf) for leaf in (x, y)]
     assert len(set(variables)) == 2
+
+
+@pytest.mark.parametrize("names", [("dx", "x", "t1"), ("x", "dx", "delta2"), ("C", "dC", "np"), ("v1", "v2", "x1")])
+def test_no_two_things_have_one_name_in_the_lines(names):
+    leaves = [mg.tensor([[0.5, 1.5, -1.0]] * 2, dtype=mg.float64, requires_grad=True) for _ in names]
+    a, b, c = leaves
+    loss = mg.log_softmax(a * b + c, dim=1).pow(2).mean() + (mg.sigmoid(c) * a).sum()
+    steps = explain(loss, params=dict(zip(names, leaves)))
+    for leaf, g in run_lines(steps).items():
+        np.testing.assert_allclose(g, steps.gradients[leaf], rtol=1e-9, atol=1e-12, err_msg=str(steps))
+    assert {steps.names.of(leaf) for leaf in leaves} == set(names), "shown, they have the names that were given"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -51,8 +52,12 @@ class Names:
                 self._add(node, f"v{number}")
             for x in node.inputs:
                 if isinstance(x, Tensor) and x not in self._shown:
-                    given = self.given.of(x) or self._taken.numbered("x")
+                    given = self.given.of(x) or self._number()
                     self._add(x, labels.shorten(given), re.sub(r"^(\d[\w.]*)\.(\w+)$", r"\2_\1", given))
+
+    def _number(self) -> str:
+        """x1, x2, …"""
+        return next(name for i in itertools.count(1) if (name := f"x{i}") not in self._taken.taken)
 
     def _add_data(self, explanation: Explanation) -> None:
         """The book's a¹ and y: what goes into the first layer, and what the cost compares the last with."""
@@ -70,9 +75,15 @@ class Names:
         return isinstance(x, Tensor) and not x._requires_grad and x not in self._shown and not self.given.of(x)
 
     def _add(self, place: Any, shown: str, variable: str = "") -> None:
-        self._shown[place] = shown
-        taken = re.fullmatch(r"x\d+", shown) and shown in self._taken.taken
-        self._variables[place] = shown if taken else self._taken(variable or shown)
+        """Names that nothing else has, neither a gradient nor the t1, t2, … of lines that need several."""
+        wanted = variable or shown
+        if re.fullmatch(r"t\d+|delta\w*", wanted):
+            wanted += "_"
+        name = self._taken(wanted)
+        while f"d{name}" in self._taken.taken:
+            name = self._taken(wanted)
+        self._taken.taken.add(f"d{name}")
+        self._shown[place], self._variables[place] = shown, name
 
     def places(self) -> list[Any]:
         """All nodes and leaves that have a name."""
