@@ -29,8 +29,8 @@ from .tensor import Tensor
 
 __version__ = "0.1.0"
 
-_SUBMODULES = {"accelerator", "amp", "autograd", "backends", "backprop", "cli", "cuda", "datasets", "func", "linalg",
-               "nn", "ops", "optim", "random", "special", "utils", "vision", "viz"}
+_SUBMODULES = {"accelerator", "amp", "autograd", "backends", "backprop", "cli", "cuda", "datasets", "diagnosis", "func",
+               "linalg", "nn", "ops", "optim", "random", "special", "utils", "vision", "viz"}
 _LAZY = {
     "draw": "viz", "explain": "viz",
     "save": "serialization", "load": "serialization", "save_checkpoint": "serialization",
@@ -38,7 +38,7 @@ _LAZY = {
     "get_printoptions": "printing", "autocast": "amp", "GradScaler": "amp",
     "compare": "backprop.comparison", "vmap": "func", "is_anomaly_enabled": "autograd.anomaly",
     "is_anomaly_check_nan_enabled": "autograd.anomaly",
-    "lint": "lints", "LintWarning": "lints",
+    "Monitor": "diagnosis", "lint": "lints", "LintWarning": "lints",
 }  # fmt: skip
 _LAZY |= dict.fromkeys("""
     are_deterministic_algorithms_enabled can_cast channels_last compile contiguous_format dtype finfo get_default_device

@@ -20,9 +20,9 @@ def main(argv: list[str] | None = None) -> int:
         parser.print_help()
         return 0
     out, resume = given.pop("out"), given.pop("resume")
-    quiet, download = given.pop("quiet"), given.pop("download")
+    quiet, download, monitor = given.pop("quiet"), given.pop("download"), given.pop("monitor")
     try:
-        code = mainjob.run(given, out, resume, quiet, download)
+        code = mainjob.run(given, out, resume, quiet, download, monitor)
         sys.stdout.flush()
         return code
     except mainjob.Refused as error:
@@ -86,6 +86,8 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
                          help="where they go (default: %(default)s)")
     results.add_argument("--resume", type=Path, metavar="CHECKPOINT", help="continue a training, with its settings; "
                          "--lr, --batch-size, --epochs and --lmbda may be given anew")
+    results.add_argument("--monitor", action="store_true", help="watch errors, gradients and neurons, layer by layer, "
+                         "draw them in monitor.html, and say what makes a layer learn slowly")
     results.add_argument("--quiet", action="store_true", help="say nothing before the results")
 
 

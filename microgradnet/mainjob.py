@@ -18,6 +18,7 @@ import numpy as np
 
 from . import nn, optim
 from .datasets import MNIST, Digits
+from .diagnosis import Monitor
 from .random import manual_seed
 from .serialization import CheckpointError, load, save
 from .tensor import Tensor
@@ -109,7 +110,8 @@ def refusing(*errors: type[Exception]) -> Iterator[None]:
 # --- the job --------------------------------------------------------------------------------------------------------
 
 
-def run(given: Settings, out: Path, resume: Path | None = None, quiet: bool = False, download: bool = False) -> int:
+def run(given: Settings, out: Path, resume: Path | None = None, quiet: bool = False, download: bool = False,
+        monitored: bool = False) -> int:
     """Train with the settings given, the others from the checkpoint to resume or from DEFAULTS; return an exit code.
 
     Errors: Refused.
@@ -119,6 +121,7 @@ def run(given: Settings, out: Path, resume: Path | None = None, quiet: bool = Fa
     trainer = make_trainer(settings, download)
     if resume is not None:
         continue_from(resume, trainer, settings, out)
+    monitor = Monitor(trainer.model, trainer.optimizer) if monitored else None
     latest = resume  # the checkpoint to continue from, should something happen
 
     def keep(epoch: Epoch) -> None:
@@ -143,7 +146,7 @@ def run(given: Settings, out: Path, resume: Path | None = None, quiet: bool = Fa
     except KeyboardInterrupt:
         code, problem = INTERRUPTED, f"Interrupted in epoch {trainer.epoch + 1}."
     with refusing(OSError):
-        files = write_history(trainer.history, out)
+        files = [*write_history(trainer.history, out), *write_monitor(monitor, out)]
     if problem:
         kept = f"To continue from what was kept: --resume {latest}" if latest else "No epoch was finished to be kept."
         print(f"\n{problem}\n{kept}", file=sys.stderr)
@@ -325,6 +328,16 @@ def write_history(history: list[Epoch], out: Path) -> list[str]:
     write_atomically(out / "history.csv", text.getvalue())
     curves_svg({name: columns[name] for name in Epoch._fields[:5]}, out / "curves.svg")
     return ["history.csv", "curves.svg"]
+
+
+def write_monitor(monitor: Monitor | None, out: Path) -> list[str]:
+    """Write what was watched, and print what was found; the name of the file."""
+    if monitor is None or not monitor.steps:
+        return []
+    monitor.remove()
+    found = monitor.findings() or ["nothing beyond the limits it tells things by"]
+    print("\nWhat the monitor found:", *found, sep="\n- ")
+    return [monitor.save(out / "monitor.html").name]
 
 
 def show_results(trainer: Trainer, settings: Settings, out: Path, files: list[str]) -> None:

@@ -121,6 +121,15 @@ def test_the_books_cross_entropy_sums_over_the_outputs():
     assert mainjob.COSTS["binary-cross-entropy"].mean(a, y).item() == pytest.approx(expected, rel=1e-6)
 
 
+def test_a_monitor_writes_its_page_and_says_what_it_found(tmp_path, capsys, renderer):
+    options = ["--activation", "sigmoid", "--hidden", *[20] * 6, "--epochs", 1, "--quiet", "--monitor"]
+    assert train(*options) == 0
+    out, folder = capsys.readouterr().out, tmp_path / "microgradnet-out"
+    assert {path.name for path in folder.iterdir()} == FILES | {"monitor.html"}
+    assert "What the monitor found:\n- from layer 12" in out and "by BP2" in out and "monitor.html" in out.splitlines()[-2]
+    assert "They agree" in out
+
+
 # --- continuing -----------------------------------------------------------------------------------------------------
 
 

@@ -61,24 +61,26 @@ def _of_history(title: str, epochs: Sequence[float], lines: Mapping[str, Sequenc
     return Panel(title, "epoch", epochs, lines, percent=percent)
 
 
-def panels_svg(panels: Sequence[Panel], path: str | os.PathLike[str] | None = None) -> str:
-    """Draw panels side by side; returns the SVG, and writes it to `path` if there is one.
+def panels_svg(panels: Sequence[Panel], path: str | os.PathLike[str] | None = None, across: int | None = None) -> str:
+    """Draw panels side by side, `across` in a row (all); returns the SVG, and writes it to `path` if there is one.
 
     A line looks the same wherever its name comes back.
     """
     names = list(dict.fromkeys(name for panel in panels for name in panel.lines))
+    across = min(across or len(panels), len(panels))
     panel_width = LEFT + PLOT_WIDTH + 60 + 6 * max(map(len, names))
-    width = panel_width * len(panels)
+    width, height = panel_width * across, HEIGHT * -(-len(panels) // across)
     titles = escape("; ".join(_title(panel) for panel in panels))
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="curves" role="img" width="{width}" height="{HEIGHT}" '
-        f'viewBox="0 0 {width} {HEIGHT}">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="curves" role="img" width="{width}" height="{height}" '
+        f'viewBox="0 0 {width} {height}">',
         f"<title>{titles}</title>",
         f"<style>{STYLE}</style>",
-        f'<rect width="{width}" height="{HEIGHT}" fill="white"/>',
+        f'<rect width="{width}" height="{height}" fill="white"/>',
     ]
     for i, panel in enumerate(panels):
-        parts += [f'<g transform="translate({panel_width * i} 0)">', *_drawn(panel, names), "</g>"]
+        x, y = panel_width * (i % across), HEIGHT * (i // across)
+        parts += [f'<g transform="translate({x} {y})">', *_drawn(panel, names), "</g>"]
     text = "\n".join([*parts, "</svg>\n"])
     if path is not None:
         write_atomically(path, text)
