@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import copy
 import math
+import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from functools import reduce
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -80,6 +82,10 @@ class Row(NamedTuple):
         """The largest difference over the largest entry of the arrays."""
         return _relative(self.autodiff, self.closed_form)
 
+    def agrees(self, rtol: float = 1e-8) -> bool:
+        """Whether the two agree, to `rtol` of the largest entry."""
+        return self.relative <= rtol
+
     def __str__(self) -> str:
         return f"{self.quantity}^{self.layer}"
 
@@ -100,7 +106,27 @@ class Report:
         return self.max_relative <= rtol
 
     def __repr__(self) -> str:
-        return f"<report: {self._verdict()}>"
+        return f"<report: {self.verdict()}>"
+
+    def html(self) -> str:
+        """The report as a page that needs nothing else."""
+        from .report_page import page
+
+        return page(self)
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the page as .html, or the table as .txt; a file that is there is replaced whole or not at all."""
+        from ..viz.files import write_atomically
+
+        suffix = Path(path).suffix.lower()
+        if suffix not in (".html", ".txt"):
+            raise ValueError(f"Report.save(): '{path}' must end in .html or .txt, not in '{suffix}'")
+        return write_atomically(path, self.html() if suffix == ".html" else f"{self}\n")
+
+    def _repr_html_(self) -> str:
+        from .report_page import fragment
+
+        return fragment(self)
 
     def __str__(self) -> str:  # ASCII, so that the columns hold in every terminal and encoding
         net, n = self.network, self.samples
@@ -117,10 +143,11 @@ class Report:
         if n:
             lines += ["", f"Central differences: for each entry of up to {n}, else in {n} random directions.",
                       "They are off themselves near a kink, such as relu's at 0, and where C hardly changes."]
-        return "\n".join([*lines, "", self._verdict()])
+        return "\n".join([*lines, "", self.verdict()])
 
-    def _verdict(self, rtol: float = 1e-8) -> str:
-        wrong = next((row for row in self.rows if not row.relative <= rtol), None)
+    def verdict(self, rtol: float = 1e-8) -> str:
+        """Whether they agree, in a sentence; if not, where first, and with whom central differences side."""
+        wrong = next((row for row in self.rows if not row.agrees(rtol)), None)
         if wrong is None:
             return f"They agree: the largest relative difference is {self.max_relative:.1e}."
         verdict = f"They DISAGREE, first at {wrong} ({wrong.equation}), by {wrong.relative:.1e}."

@@ -12,6 +12,7 @@ STYLE = """
 .mg table { border-collapse: collapse; font-size: 0.9rem; font-variant-numeric: tabular-nums }
 .mg th, .mg td { padding: 0.2rem 0.7rem; text-align: right; border-bottom: 1px solid #e4e7eb }
 .mg th { text-align: right; vertical-align: bottom; color: #52606d; font-weight: normal; background: none }
+.mg td { white-space: nowrap }
 .mg td:first-child, .mg th:first-child { text-align: left }
 .mg .wrong td { background: #fbe9e2; font-weight: bold }
 """
