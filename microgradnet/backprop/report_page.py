@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..viz.markup import styled, table, whole_page
+from ..viz.markup import paragraph, styled, table, whole_page
 
 if TYPE_CHECKING:
     from .comparison import Report, Row
@@ -28,15 +28,15 @@ def fragment(report: Report) -> str:
     """The verdict, and a table for each layer, from the last one down."""
     net = report.network
     sizes, sigmas = "–".join(map(str, net.sizes.values())), ", ".join(sigma.name for sigma in net.sigma.values())
+    batch = len(report.rows[0].autodiff)
     parts = [f"<p><strong>{escape(report.verdict())}</strong></p>",
-             f"<p>{escape(sizes)}, {escape(sigmas)}; cost {escape(net.cost.name)}; "
-             f"batch of {len(report.rows[0].autodiff)}.</p>"]
+             paragraph(f"{sizes}, {sigmas}; cost {net.cost.name}; batch of {batch}.")]
     for l in dict.fromkeys(row.layer for row in report.rows):
         parts += [f"<h2>Layer {l}</h2>", _layer([row for row in report.rows if row.layer == l], report.samples > 0)]
     if report.samples:
-        parts.append(f"<p>Central differences: for each entry of up to {report.samples}, else in {report.samples} "
-                     "random directions. They are off themselves near a kink, such as relu's at 0, and where C hardly "
-                     "changes.</p>")
+        parts.append(paragraph(
+            f"Central differences: for each entry of up to {report.samples}, else in {report.samples} random "
+            "directions. They are off themselves near a kink, such as relu's at 0, and where C hardly changes."))
     return styled(*parts)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..viz.curves import COLOURS, Panel, panels_svg
 from ..viz.heat import heat_svg
-from ..viz.markup import items, scrolled, styled, table, whole_page
+from ..viz.markup import items, paragraph, scrolled, styled, table, whole_page
 from .monitor import QUANTITIES, SHARES
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def fragment(monitor: Monitor) -> str:
     if not monitor.steps:
         return styled(items([f"Nothing was recorded: of {monitor.step} steps none brought a gradient to a layer."]))
     found = monitor.findings() or ["Nothing lies beyond the limits of findings()."]
-    parts = [f"<p>{len(monitor.steps)} of {monitor.step} steps recorded, {len(monitor.layers)} layers.</p>",
+    parts = [paragraph(f"{len(monitor.steps)} of {monitor.step} steps recorded, {len(monitor.layers)} layers."),
              "<h2>Findings</h2>", items(found), "<h2>Curves</h2>", scrolled(curves(monitor)), "<h2>Heat maps</h2>"]
     parts += [scrolled(heatmap(monitor, quantity)) for quantity in _recorded(monitor)]
     head = ["", *(_title(quantity) for quantity in _recorded(monitor))]

@@ -385,6 +385,11 @@ class Module(hooks.Hooked):
             return f"{self._get_name()}({extra})"
         return f"{self._get_name()}(\n{indent([*extra.splitlines(), *children])}\n)"
 
+    def _repr_html_(self) -> str:
+        from ..viz.modules import shown
+
+        return shown(self)
+
 
 def _wrong(kind: str, name: str, value: Any) -> TypeError:
     expected = {PARAMETER: "an nn.Parameter", MODULE: "an nn.Module"}.get(kind, "a Tensor")

@@ -31,6 +31,11 @@ def styled(*parts: str) -> str:
     return "\n".join(['<div class="mg">', f"<style>{STYLE}</style>", *parts, "</div>"])
 
 
+def paragraph(words: str) -> str:
+    """A paragraph."""
+    return f"<p>{escape(words)}</p>"
+
+
 def items(sentences: Iterable[str]) -> str:
     """A list."""
     return "<ul>\n" + "\n".join(f"<li>{escape(sentence)}</li>" for sentence in sentences) + "\n</ul>"
