@@ -26,7 +26,7 @@ def growing(z):
 
 
 ACTIVATIONS = {"sigmoid": mg.sigmoid, "tanh": mg.tanh, "relu": mg.relu, "(z + tanh z)/2": growing}
-x, y = map(mg.tensor, Digits(train=True).arrays())
+x, y = (mg.tensor(array[:500]) for array in Digits(train=True).arrays(dtype=np.float64))
 sizes = [64] + [30] * 8 + [10]
 L = len(sizes)
 
@@ -34,10 +34,11 @@ L = len(sizes)
 def train(sigma):
     """The costs of a training, and the norms of delta^l at its beginning, for l = 2 ... L."""
     mg.manual_seed(0)
-    layers = [nn.Linear(n_in, n_out) for n_in, n_out in zip(sizes, sizes[1:])]
+    layers = [nn.Linear(n_in, n_out, dtype=mg.float64) for n_in, n_out in zip(sizes, sizes[1:])]
     for layer in layers:
-        nn.init.normal_(layer.weight, std=layer.in_features**-0.5)
-    optimizer = optim.SGD([p for layer in layers for p in layer.parameters()], lr=0.03)
+        gain = 2**0.5 if sigma is mg.relu else 1.0  # half of its units are 0
+        nn.init.normal_(layer.weight, std=gain * layer.in_features**-0.5)
+    optimizer = optim.SGD([p for layer in layers for p in layer.parameters()], lr=0.01)
     costs, deltas = [], []
     for step in range(steps + 1):
         zs = [layers[0](x)]

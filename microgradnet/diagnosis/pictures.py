@@ -62,8 +62,8 @@ def fragment(monitor: Monitor) -> str:
 
 
 def _recorded(monitor: Monitor) -> dict[str, str]:
-    """The quantities of which there is a number, and their titles."""
-    return {name: _title(name) for name in QUANTITIES if np.isfinite(monitor.values(name)).any()}
+    """The quantities of which there is a number other than 0, and their titles."""
+    return {name: _title(name) for name in QUANTITIES if np.nan_to_num(monitor.values(name)).any()}
 
 
 def _title(quantity: str) -> str:
