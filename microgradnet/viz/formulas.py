@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import linecache
 import operator
 from collections import Counter
@@ -23,6 +24,7 @@ from ..graph import OPS, Op
 LINE = 100  # characters; a longer expression is broken into several lines
 
 
+@functools.lru_cache(1024)
 def source(rule: Callable) -> str | None:
     """The expression that a rule returns, as it stands in the table; None where it calls helpers or has branches."""
     code = rule.__code__

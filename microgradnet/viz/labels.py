@@ -30,6 +30,20 @@ def elements(value: np.ndarray) -> str:
     return f"[{', '.join(parts + ['…'] * (len(value) > few))}]"
 
 
+def summary(array: np.ndarray) -> str:
+    """Mean and range, 'mean 0.12, −1.3 … 2'; a number alone as it is."""
+    if array.size == 1:
+        return elements(array.reshape(()))
+    if not array.size:
+        return "no elements"
+    finite = array[np.isfinite(array)] if array.dtype.kind == "f" else array
+    if finite.size < array.size:
+        return f"{array.size - finite.size} of {array.size:,} not finite"
+    numbers = array.mean(dtype=np.float64), array.min(), array.max()
+    mean, low, high = (f"{float(x):.3g}".replace("-", "−") for x in numbers)
+    return f"mean {mean}, {low} … {high}"
+
+
 def number(value: Any, digits: int = 6) -> str:
     """A Python number."""
     return f"{value:.{digits}g}" if isinstance(value, float) else shorten(str(value))

@@ -39,8 +39,8 @@ class Picture:
     outputs: (name, tensor) pairs; the other arguments are those of `draw`.
     """
 
-    def __init__(self, outputs: list[tuple[str, Tensor]], params: Module | Mapping[str, Tensor] | None, values: bool,
-                 grads: bool, show_shapes: bool, max_nodes: int | None) -> None:
+    def __init__(self, outputs: list[tuple[str, Tensor]], params: Module | Mapping[str, Tensor] | None,
+                 values: bool | str, grads: bool, show_shapes: bool, max_nodes: int | None) -> None:
         self.values, self.grads, self.show_shapes = values, grads, show_shapes
         nodes = walk(*(tensor for _, tensor in outputs))
         drawn = nodes if max_nodes is None else nodes[-max_nodes:]
@@ -121,14 +121,15 @@ class Picture:
         """Shape, values and gradient, where asked for, of a tensor or of what a node kept of its output."""
         lines = [labels.shape(value)] if self.show_shapes else []
         if self.values and not isinstance(value, tuple):
-            lines.append(f"value {_elements(value)}")
+            lines.append(f"value {_elements(value, self.values)}")
         if self.grads and isinstance(value, Tensor) and value._requires_grad and (value.is_leaf or value._retains):
-            lines.append(f"grad {_elements(value._grad)}")
+            lines.append(f"grad {_elements(value._grad, self.values)}")
         return lines
 
 
-def _elements(value: Any) -> str:
-    """Some of the elements; '–' for a gradient before backward and a value that is not kept, which are not 0."""
+def _elements(value: Any, how: bool | str) -> str:
+    """Some of the elements, or a summary; '–' for a gradient before backward and a value not kept, which are not 0."""
     if value is None or isinstance(value, Spec):
         return "–"
-    return labels.elements(value.array if isinstance(value, Tensor) else np.asarray(value))
+    array = value.array if isinstance(value, Tensor) else np.asarray(value)
+    return labels.summary(array) if how == "summary" else labels.elements(array)

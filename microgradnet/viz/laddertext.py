@@ -1,0 +1,119 @@
+"""What stands in the boxes of a ladder: equations, rules with the names of what they are applied to, and summaries."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from ..graph import ITEM, Node
+from ..tensor import Tensor
+from . import formulas, labels, steptext
+from .backpass import BackwardPass, Share
+from .explain import Flow, Step
+from .mathtext import pretty
+
+if TYPE_CHECKING:
+    from ..nn import Module
+
+MOST_SHARES = 4  # lines in the box of a gradient that has come together from many places
+LONGEST = 56  # characters of a formula
+
+MEANINGS = {
+    "BP1": "the error of the output layer, δᴸ = ∇ₐC ∘ σ'(zᴸ)",
+    "BP2": "the error of a layer from that of the next, δˡ = ((wˡ⁺¹)ᵀ δˡ⁺¹) ∘ σ'(zˡ)",
+    "BP3": "the gradient of a bias, ∂C/∂bˡ = δˡ",
+    "BP4": "the gradient of a weight, activation in times error out, ∂C/∂wˡ = δˡ (aˡ⁻¹)ᵀ",
+}
+_SIGNS = {"add": "+", "sub": "-", "mul": "*", "div": "/", "matmul": "@"}  # operations that are written between
+
+
+class Words:
+    """names: what values and gradients are called, as in the stepper."""
+
+    def __init__(self, run: BackwardPass, params: Module | Mapping[str, Tensor] | None) -> None:
+        self.run = run
+        self.names = steptext.Names(run, params)  # type: ignore[arg-type]
+
+    def is_number(self, x: Any) -> bool:
+        """Whether an argument is a constant that is written out where it is used."""
+        return isinstance(x, Tensor) and x.ndim == 0 and not x._requires_grad and not self.names.given.of(x)
+
+    def argument(self, x: Any) -> str:
+        if isinstance(x, Node) or isinstance(x, Tensor) and not self.is_number(x):
+            return labels.shorten(self.names.of(x))
+        text = labels.constant(x.array if isinstance(x, Tensor) else x)
+        return f"({text})" if text.startswith("-") else text
+
+    def equation(self, node: Node) -> str:
+        """'z² = linear(a¹, w², b²)'."""
+        args = [self.argument(x) for x in node.inputs if x is not None]
+        if node.op is ITEM:
+            return f"{self.names.of(node)} = {args[0]}[{node.params['index']}]"
+        if node.op.name in _SIGNS and len(args) == 2:
+            right = pretty(f"p {_SIGNS[node.op.name]} q", {"p": args[0], "q": args[1]})
+        else:
+            right = f"{labels.shorten(node.op.name)}({', '.join(args)})"
+        return f"{self.names.of(node)} = {_cut(right)}"
+
+    def collapsed(self, unit: list[Node], module: Module) -> str:
+        """'v9 = encoder: Block', of the last value that a module makes."""
+        return f"{self.names.of(unit[-1])} = {self.names.given.module(module)}"
+
+    def contents(self, unit: list[Node]) -> list[str]:
+        """'12 operations: 4 linear, 4 gelu, …'."""
+        common = Counter(node.op.name for node in unit).most_common(3)
+        few = ", ".join(name if count == 1 else f"{count} {name}" for name, count in common)
+        kinds = len({node.op.name for node in unit})
+        return [f"{len(unit)} operations: {few}{', …' if kinds > 3 else ''}"]
+
+    # --- gradients ----------------------------------------------------------------------------------------------------
+
+    def shares(self, place: Any, inside: Mapping[Node, Module]) -> list[str]:
+        """The formula of each share, with '+' before all but the first.
+
+        inside: of the nodes that have no row of their own, the modules that have.
+        """
+        shares = self.run.shares[place]
+        if not shares:
+            return ["= 1"]
+        through = dict.fromkeys(inside[share.user] for share in shares if share.user in inside)
+        if isinstance(place, Tensor) and through:
+            return []
+        shares = [share for share in shares if share.user not in inside]
+        lines = [f"through {self.names.given.module(module)}" for module in through]
+        lines += [self.formula(share, place) for share in shares[:MOST_SHARES]]
+        if len(shares) > MOST_SHARES:
+            lines = [*lines[: MOST_SHARES - 1], f"… {len(shares) - MOST_SHARES + 1} more"]
+        return [f"{'+' if i else '='} {line}" for i, line in enumerate(lines)]
+
+    def formula(self, share: Share, place: Any) -> str:
+        """The rule from the table with the names of what it is applied to: 'δ³ @ w³'."""
+        node, i = share.user, share.argument
+        g = self.names.gradient(node)
+        if node.op is ITEM:
+            return f"{g} as part {node.params['index']}"
+        arriving = self.run.gradients[node]
+        given = arriving.array if isinstance(arriving, Tensor) else tuple(part.array for part in arriving)
+        step = Step(0, node, given, node.args, node.output, [], {})
+        text = steptext.formula(step, Flow(i, place, given, given, 1, 1))
+        joint = node.op.joint is not None
+        rule: Any = node.op.joint if joint else node.op.rules[i]
+        own = formulas.parameters(rule, int(joint), len(node.inputs))
+        names = [g, self.names.of(node), *map(self.argument, node.inputs)]
+        meant = {key: labels.constant(value) for key, value in node.params.items()} | dict(zip(own, names))
+        steps = [pretty(line, meant) for line in text.split("\n")]
+        if len(steps) == 1 and not text.startswith("the rule of ") and len(steps[0]) <= LONGEST:
+            written = steps[0]
+        else:
+            written = f"{labels.shorten(node.op.name)}′({g})"  # too much for a box
+        if share.summed:
+            written = f"Σ {written if written.replace('/', '').isidentifier() or written == g else f'({written})'}"
+        return _cut(written)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 2]} …"
+
+
+__all__ = ["MEANINGS", "Words"]
