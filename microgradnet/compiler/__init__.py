@@ -4,4 +4,7 @@ Read in this order: `program` says what a program is; `book` names what is in it
 operations into calls of NumPy, which `tracing` finds by running forwards on `traced` arrays; `updates` does so with an
 optimizer's formula; `simplify` leaves out what is not needed; `plan` says in which memory each value lives;
 `numpy_text` prints the result, and `numpy_printer` compiles that.
+
+The native backend goes on from the simplified program: `fuse` makes loops of its steps, `layout` says where their
+values live, `numba_text` prints them in the words of `native`, and `numba_printer` compiles that.
 """

@@ -1,0 +1,145 @@
+"""What is printed for numba gives the numbers of the program that was captured, in plain Python and compiled."""
+
+import sys
+
+import numpy as np
+import pytest
+from plain_native import plainly
+from programs import of_call, of_training
+from samples import DIFFERENTIABLE, INTERNAL, TABLE, samples
+from test_compiler_passes import NETWORKS, interpreted, random_program, run_and_collect
+
+import microgradnet as mg
+from microgradnet.compiler.lower import lower
+from microgradnet.compiler.simplify import simplify
+from microgradnet.errors import CompileError
+
+
+def close(results, expected):
+    """Whether arrays agree to 1e-6 in float32 and 1e-12 in float64, of their largest element; whole numbers exactly."""
+    assert len(results) == len(expected)
+    largest = max((np.abs(x[np.isfinite(x)]).max(initial=0) for x in map(np.asarray, expected)), default=0)
+    for result, right in zip(results, expected):
+        result, right = np.asarray(result), np.asarray(right)
+        assert result.shape == right.shape and result.dtype == right.dtype
+        if right.dtype.kind != "f":
+            assert np.array_equal(result, right)
+            continue
+        finite = np.isfinite(right)
+        assert np.array_equal(result[~finite], right[~finite], equal_nan=True)
+        if finite.any():
+            tolerance = {4: 2e-6, 8: 1e-12, 2: 1e-3}[right.dtype.itemsize]
+            scale = max(np.abs(right[finite]).max(), 1e-3 * largest)
+            assert np.abs(result[finite].astype(float) - right[finite]).max() <= tolerance * scale
+
+
+def check(program, arrays, compiled, calls=2):
+    simple = simplify(lower(program))
+    run = compiled(simple)
+    for _ in range(calls):
+        expected = interpreted(program, arrays)
+        close(run_and_collect(run, program, arrays), expected)
+    return run
+
+
+SMALL = [name for name in NETWORKS if name not in ("the book's", "softmax", "adam")]
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_training_steps(name):
+    program, arrays, _, _ = NETWORKS[name]()
+    check(program, arrays, plainly)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_random_programs(seed):
+    check(*random_program(seed), plainly)
+
+
+@pytest.mark.parametrize("name", [name for name in TABLE if name not in INTERNAL])
+def test_every_operation(name):
+    for sample in samples(name):
+        program, arrays = of_call(TABLE[name], sample.args, sample.params)
+        check(program, arrays, plainly, 1)
+
+
+@pytest.mark.parametrize("name", [name for name in DIFFERENTIABLE if name not in INTERNAL])
+def test_every_gradient(name):
+    op = TABLE[name]
+    for sample in samples(name)[::3]:
+        args = [mg.tensor(a, requires_grad=a.dtype.kind == "f") if isinstance(a, np.ndarray) else a
+                for a in sample.args]
+        wanted = [a for a in args if isinstance(a, mg.Tensor) and a.requires_grad]
+        result = op(*args, **sample.params)
+        if isinstance(result, tuple) or not result.requires_grad or not result.numel():
+            continue
+        wanted = [a for a, g in zip(wanted, mg.autograd.grad(result.sum(), wanted, allow_unused=True)) if g is not None]
+        program = of_training(lambda: (op(*args, **sample.params) * 0.7).sum(), wanted, [])
+        check(program, [], plainly, 1)
+
+
+# --- compiled ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def native(monkeypatch, tmp_path):
+    """The compiler, with a place of its own for what it keeps."""
+    pytest.importorskip("numba")
+    from microgradnet.compiler.numba_printer import compiled_natively
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    return compiled_natively
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_training_steps_compiled(name, native):
+    program, arrays, _, _ = NETWORKS[name]()
+    check(program, arrays, native)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_random_programs_compiled(seed, native):
+    check(*random_program(seed), native)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in TABLE if name not in INTERNAL])
+def test_every_operation_compiled(name, native):
+    for sample in samples(name):
+        program, arrays = of_call(TABLE[name], sample.args, sample.params)
+        check(program, arrays, native, 1)
+
+
+@pytest.mark.parametrize("function", ["exp", "tanh"])
+def test_functions_of_float32(function, native):
+    from microgradnet.compiler import native as functions
+
+    edges = [0.0, -0.0, np.inf, -np.inf, np.nan, 88.7, 88.73, 90, -87.3, -87.4, -103, -105, 1e-30, -1e-30, 9, 20]
+    x = np.concatenate([edges, np.linspace(-104, 89, 20_001), np.geomspace(1e-30, 1, 1001)]).astype(np.float32)
+    with np.errstate(all="ignore"):
+        right = getattr(np, function)(x.astype(np.float64)).astype(np.float32)
+    compiled = getattr(functions, f"{function}_f4")
+    result = np.array([compiled(element) for element in x], np.float32)
+    finite = np.isfinite(right)
+    assert np.array_equal(result[~finite], right[~finite], equal_nan=True)
+    assert (np.abs(result[finite] - right[finite]) <= 4 * np.spacing(np.abs(right[finite]))).all()
+    assert np.signbit(compiled(np.float32(-0.0))) == (function == "tanh")
+
+
+def test_compiled_code_is_kept(native, tmp_path):
+    program, arrays, _, _ = NETWORKS["one example"]()
+    native(simplify(lower(program)))(arrays)
+    assert list(tmp_path.rglob("*.nbc"))
+    again = native(simplify(lower(program)))
+    again(arrays)
+    assert again.__globals__["segment_1"].stats.cache_hits
+
+
+def test_without_numba_the_error_names_the_extra(monkeypatch):
+    from microgradnet.compiler.numba_printer import numba_program
+
+    monkeypatch.setitem(sys.modules, "numba", None)
+    monkeypatch.delitem(sys.modules, "microgradnet.compiler.native", raising=False)
+    monkeypatch.delattr("microgradnet.compiler.native", raising=False)
+    with pytest.raises(CompileError, match=r"microgradnet\[fast\]"):
+        numba_program(NETWORKS["momentum"]()[0])
