@@ -227,6 +227,42 @@ def svd(input: Tensor, some: bool = True, compute_uv: bool = True) -> Any:
     return return_types.svd((u, s, vh.mT))
 
 
+def svd_lowrank(A: Tensor, q: int | None = 6, niter: int | None = 2, M: Tensor | None = None) -> Any:
+    """(U, S, V) with U diag(S) Vᵀ ≈ X - M, of rank q at most: the decomposition of what X makes of q random vectors.
+
+    niter: how often X Xᵀ is applied to them, for singular values that fall slowly. M: a tensor that broadcasts.
+
+    Halko, Martinsson and Tropp, "Finding structure with randomness", 2011, algorithms 4.4 and 5.1.
+    """
+    from .. import random
+
+    check_matrix("svd_lowrank", A)
+    x = A if M is None else A - M
+    wide = x.shape[-2] < x.shape[-1]
+    x = x.mT if wide else x
+    basis = qr(x @ random.randn(x.shape[-1], 6 if q is None else q, dtype=x.dtype))[0]
+    for _ in range(2 if niter is None else niter):
+        basis = qr(x @ qr(x.mT @ basis)[0])[0]
+    u, s, vh = svd_op(basis.mT @ x, full_matrices=False)
+    u, v = basis @ u, vh.mT
+    return (v, s, u) if wide else (u, s, v)
+
+
+def pca_lowrank(A: Tensor, q: int | None = None, center: bool = True, niter: int = 2) -> Any:
+    """(U, S, V): the principal directions of the rows are the columns of V, found as in `svd_lowrank`.
+
+    q: how many; by default 6, or as many as there are. center: subtract the mean of each column first.
+    """
+    check_matrix("pca_lowrank", A)
+    most = min(A.shape[-2:])
+    q = min(6, most) if q is None else q
+    if not 0 <= q <= most:
+        raise ValueError(f"pca_lowrank(): q must lie within 0 and {most}, the smaller side of {describe(A)}, got {q}")
+    if niter < 0:
+        raise ValueError(f"pca_lowrank(): niter must not be negative, got {niter}")
+    return svd_lowrank(A, q, niter, A.mean(-2, keepdim=True) if center else None)
+
+
 def pinverse(input: Tensor, rcond: float = 1e-15) -> Tensor:
     """The pseudoinverse (…, n, m); singular values below rcond times the largest count as 0."""
     check_matrix("pinv", input)
