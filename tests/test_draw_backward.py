@@ -201,6 +201,19 @@ def test_after_backward_it_says_what_to_do(x):
         drawn(y)
 
 
+def test_a_formula_of_several_lines():
+    z = counting(4, 3).requires_grad_()
+    lines, badges = gradients(drawn(nn.functional.cross_entropy(z, mg.tensor([0, 1, 2, 1]))))["∂C/∂x1"]
+    assert lines[:2] == ["= (t₁ / Σ t₁ − (reshape(x2) = arange(3))) · ∂C/∂C · 0.25", "where t₁ = exp(x1 − max(x1, axis=1))"]
+    assert badges == []
+
+
+def test_values_within_a_collapsed_module_are_not_read_from_it():
+    reads = [(edge.tail.title, edge.head.title) for edge in GRAPHS["backward_by_module"]().ladder.edges if edge.kind == "read"]
+    assert ("v25 = 6: Residual", "∂C/∂wᴸ") in reads, "its output"
+    assert ("v25 = 6: Residual", "∂C/∂6.inner.2.weight") not in reads, "a value within it"
+
+
 def test_several_outputs(x):
     first, second, _ = x.split(1)
     found = gradients(drawn((first * second).sum()))
@@ -229,6 +242,9 @@ def test_several_outputs(x):
         ("sqrt(x)", "√(x)"),
         ("where(x >= 0, g, 0)", "where(x ≥ 0, δ², 0)"),
         ("g[0:2]", "δ²[0:2]"),
+        ("g[0:2,] + g[0:2, 1]", "δ²[0:2] + δ²[0:2, 1]"),
+        ("np.square(y - x) * -np.inf", "(a² − x)² · (−∞)"),
+        ("np.square(y)", "(a²)²"),
         ("no expression", "no expression"),
     ],
 )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ..graph import Node, Spec
+from ..graph import ITEM, Node, Spec
 from ..nn.parameter import Parameter
 from ..tensor import Tensor
 from . import labels
@@ -91,6 +91,7 @@ class Ladder:
         hidden = 0 if options.max_nodes is None else max(0, len(self.run.nodes) - options.max_nodes)
         units = self._units(self.run.nodes[hidden:])
         self._inside = {node: self._module(node) for unit in units if len(unit) > 1 for node in unit}
+        self._within = {node for unit in units for node in unit[:-1]}  # what no box stands for
         parts = folded(units)
         self._guard(len(parts))
         if hidden:
@@ -154,7 +155,7 @@ class Ladder:
         if inner:
             chain = chain[: self.options.depth]
         title = self.words.collapsed(unit, self._inside[last]) if inner else self.words.equation(last)
-        lines = self.words.contents(unit) if inner else labels.metadata(last.params)
+        lines = self.words.contents(unit) if inner else [] if last.op is ITEM else labels.metadata(last.params)
         value = Cell("op" if last.needs else "fixed", title, [*lines, *self._facts(last.output, self.options.values)],
                      value=self._shades(last.output))  # fmt: skip
         gradient = self._gradient_cell(last, unit)
@@ -247,7 +248,8 @@ class Ladder:
                     self.edges[Edge("gradient", tail, head)] = None
                 for x in share.reads:
                     cell = self._values.get(x)
-                    if type(x) is Node and cell is not None and not (cell.kind == "gap" and head.kind == "gap"):
+                    hidden = x in self._within or place in self._within
+                    if type(x) is Node and cell is not None and not hidden and not cell.kind == head.kind == "gap":
                         reading[Edge("read", cell, head)] = None
         self.edges |= reading
 

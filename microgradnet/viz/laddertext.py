@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 MOST_SHARES = 4  # lines in the box of a gradient that has come together from many places
 LONGEST = 56  # characters of a formula
+MOST_BEFORE = 2  # lines for what stands in it more than once
+LOWERED = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
 MEANINGS = {
     "BP1": "the error of the output layer, δᴸ = ∇ₐC ∘ σ'(zᴸ)",
@@ -82,17 +84,19 @@ class Words:
             return []
         shares = [share for share in shares if share.user not in inside]
         lines = [f"through {self.names.given.module(module)}" for module in through]
-        lines += [self.formula(share, place) for share in shares[:MOST_SHARES]]
-        if len(shares) > MOST_SHARES:
-            lines = [*lines[: MOST_SHARES - 1], f"… {len(shares) - MOST_SHARES + 1} more"]
-        return [f"{'+' if i else '='} {line}" for i, line in enumerate(lines)]
+        lines = [f"{'+' if i else '='} {line}" for i, line in enumerate(lines)]
+        few = shares[: MOST_SHARES - (len(shares) > MOST_SHARES)]
+        for share in few:
+            first, *rest = self.formula(share, place)
+            lines += [f"{'+' if lines else '='} {first}", *rest]
+        return lines + [f"+ … {len(shares) - len(few)} more"] * (len(shares) > len(few))
 
-    def formula(self, share: Share, place: Any) -> str:
-        """The rule from the table with the names of what it is applied to: 'δ³ @ w³'."""
+    def formula(self, share: Share, place: Any) -> list[str]:
+        """The rule from the table with the names of what it is applied to, 'δ³ @ w³'; then what it abbreviates."""
         node, i = share.user, share.argument
         g = self.names.gradient(node)
         if node.op is ITEM:
-            return f"{g} as part {node.params['index']}"
+            return [f"{g} as part {node.params['index']}"]
         arriving = self.run.gradients[node]
         given = arriving.array if isinstance(arriving, Tensor) else tuple(part.array for part in arriving)
         step = Step(0, node, given, node.args, node.output, [], {})
@@ -102,14 +106,24 @@ class Words:
         own = formulas.parameters(rule, int(joint), len(node.inputs))
         names = [g, self.names.of(node), *map(self.argument, node.inputs)]
         meant = {key: labels.constant(value) for key, value in node.params.items()} | dict(zip(own, names))
-        steps = [pretty(line, meant) for line in text.split("\n")]
-        if len(steps) == 1 and not text.startswith("the rule of ") and len(steps[0]) <= LONGEST:
-            written = steps[0]
-        else:
-            written = f"{labels.shorten(node.op.name)}′({g})"  # too much for a box
+        *before, written = _written(text.split("\n"), meant)
+        if text.startswith("the rule of ") or len(before) > MOST_BEFORE or max(map(len, [*before, written])) > LONGEST:
+            before, written = [], f"{labels.shorten(node.op.name)}′({g})"  # too much for a box
         if share.summed:
-            written = f"Σ {written if written.replace('/', '').isidentifier() or written == g else f'({written})'}"
-        return _cut(written)
+            written = f"Σ ({written})" if " " in written else f"Σ {written}"
+        return [_cut(written), *(f"{'and' if i else 'where'} {line}" for i, line in enumerate(before))]
+
+
+def _written(lines: list[str], names: Mapping[str, str]) -> list[str]:
+    """Lines of NumPy, of which all but the last give names to what is used twice, in mathematical writing."""
+    *before, last = lines
+    short: dict[str, str] = {}
+    written = []
+    for line in before:
+        name, _, text = line.partition(" = ")
+        short[name] = name.translate(LOWERED)
+        written.append(f"{short[name]} = {pretty(text, {**names, **short})}")
+    return [*written, pretty(last, {**names, **short})]
 
 
 def _cut(text: str) -> str:

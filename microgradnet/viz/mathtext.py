@@ -24,6 +24,7 @@ def pretty(text: str, names: Mapping[str, str] | None = None) -> str:
 
 
 SHAPING = ("copy", "broadcast_to", "astype")  # says nothing that the shape beside a formula does not say
+CONSTANTS = {"np.inf": "∞", "np.nan": "nan", "np.pi": "π"}
 
 
 class _Writer:
@@ -100,6 +101,8 @@ class _Writer:
             return f"reshape({self.written(args[0])[0]})", ATOM
         if name in ("sum", "sum_to") and args:
             return f"Σ {self.inner(args[0], POWER)}", SIGN
+        if name == "square" and len(args) == 1:
+            return self.power(args[0], ast.Constant(2))
         said = [self.written(arg)[0] for arg in args]
         said += [f"{k.arg}={self.written(k.value)[0]}" for k in tree.keywords if k.arg and k.arg != "keepdims"]
         if not name:
@@ -107,12 +110,17 @@ class _Writer:
         return f"√({said[0]})" if name == "sqrt" and len(said) == 1 else f"{name}({', '.join(said)})", ATOM
 
     def attribute(self, tree: ast.Attribute) -> tuple[str, int]:
+        if ast.unparse(tree) in CONSTANTS:
+            return CONSTANTS[ast.unparse(tree)], ATOM
         if tree.attr in ("T", "mT"):
             return f"{self.raised_base(tree.value)}ᵀ", POWER
         return f"{self.inner(tree.value, ATOM)}.{tree.attr}", ATOM
 
     def subscript(self, tree: ast.Subscript) -> tuple[str, int]:
-        return f"{self.inner(tree.value, ATOM)}[{_renamed(tree.slice, self.names)}]", ATOM
+        key = _renamed(tree.slice, self.names)
+        if isinstance(tree.slice, ast.Tuple) and tree.slice.elts:
+            key = key[1:-1].removesuffix(",")
+        return f"{self.inner(tree.value, ATOM)}[{key}]", ATOM
 
     def constant(self, tree: ast.Constant) -> tuple[str, int]:
         return (f"{tree.value:.4g}" if isinstance(tree.value, float) else repr(tree.value)), ATOM
