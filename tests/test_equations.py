@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 import microgradnet as mg
-from microgradnet import nn
+from microgradnet import graph, nn
 from microgradnet.backprop import Network, activations, costs, one_hot
 from microgradnet.backprop.from_model import ACTIVATIONS, LOSSES
-from microgradnet.viz import equations
+from microgradnet.viz import equations, hooks
 
 # How an activation is computed, and its closed form.
 SIGMAS = {
@@ -255,3 +255,57 @@ def test_a_book_column_is_a_layer():
     w, b = mg.tensor(np.ones((2, 3)), requires_grad=True), mg.tensor(np.ones((2, 1)), requires_grad=True)
     assert names(((mg.sigmoid(w @ X.T + b) - 1.5 * mg.ones(2, 4)) ** 2).sum()) == sorted(
         ["z^2", "a^2", "δ^2", "BP1", "BP3", "BP4"])  # fmt: skip
+
+
+# --- a reader ---------------------------------------------------------------------------------------------------------
+
+
+def kept_in_a_network():
+    """A loss, and a tensor within it that is to keep its gradient."""
+    h = mg.tanh(lin()(X))
+    h.retain_grad()
+    return nn.MSELoss()(lin()(h), Y), h
+
+
+READERS = {
+    "gradients": lambda loss: equations.find(loss).gradients(),
+    "value": lambda loss: [found.value(label) for found in [equations.find(loss)] for label in found.labels],
+    "explain": mg.explain,
+    "draw": mg.draw,
+    "backward": lambda loss: mg.draw(loss, backward=True),
+}
+
+
+def traces(loss, h, read):
+    """What a reader has left behind: gradients, and hooks that are not what they were."""
+    leaves = [x for node in graph.walk(loss) for x in node.inputs if isinstance(x, mg.Tensor)]
+    before = {node: node.hooks and list(node.hooks) for node in graph.walk(loss)}
+    read(loss)
+    found = [x for x in (h, *leaves) if x._grad is not None]
+    found += [node for node in graph.walk(loss) if node.hooks != before[node]]
+    loss.backward()  # which finds all that it needs
+    return found + [x for x in (h, *leaves) if x.requires_grad and x._grad is None]
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_a_reader_leaves_the_graph_as_it_was(name):
+    assert traces(*kept_in_a_network(), READERS[name]) == []
+
+
+def test_a_reader_that_leaves_something_is_caught(monkeypatch):
+    monkeypatch.setattr(hooks, "Keeper", type(None))  # so that no hook is taken for the one of retain_grad
+    for name in set(READERS) - {"draw"}:
+        loss, h = kept_in_a_network()
+        assert traces(loss, h, READERS[name]) == [h], name
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_when_a_reader_fails_the_hooks_are_what_they_were(name):
+    loss, h = kept_in_a_network()
+    h.register_hook(lambda g: 1 / 0)
+    before = list(h.node.hooks)
+    try:
+        READERS[name](loss)
+    except ZeroDivisionError:
+        pass
+    assert h.node.hooks == before

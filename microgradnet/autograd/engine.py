@@ -385,14 +385,19 @@ def retain_grad(tensor: Tensor) -> None:
     if tensor.node is None or tensor._retains:
         return
     tensor._retains = True
-    kept = weakref.ref(tensor)  # the node must not hold the tensor it made
+    _hook_list(tensor.node).append(Keeper(tensor))
 
-    def keep(g: Tensor) -> None:
-        tensor = kept()
+
+class Keeper:
+    """The hook of `retain_grad`: it adds the gradient to the `.grad` of a tensor that is still there."""
+
+    def __init__(self, tensor: Tensor) -> None:
+        self.kept = weakref.ref(tensor)  # the node must not hold the tensor it made
+
+    def __call__(self, g: Tensor) -> None:
+        tensor = self.kept()
         if tensor is not None:
             _accumulate([(tensor, g if g.requires_grad else g.array.copy())], [], g.requires_grad)
-
-    _hook_list(tensor.node).append(keep)
 
 
 def _hook_list(node: Node) -> list:

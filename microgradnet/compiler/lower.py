@@ -37,7 +37,7 @@ def _sum_to(x: Any, /, shape: tuple) -> Any:
 
 
 # Forwards that write into arrays of their own, put otherwise; the results are the same.
-_OWN: dict[str, Callable] = {"spread": _spread, "one_a_row": _one_a_row, "sum_to": _sum_to}
+OWN: dict[str, Callable] = {"spread": _spread, "one_a_row": _one_a_row, "sum_to": _sum_to}
 
 
 def _is_plain(tree: Any) -> bool:
@@ -65,7 +65,7 @@ def lower(program: Program) -> Program:
         if isinstance(step.function, Op) and step.function.name not in RANDOM and _is_plain((args, params)):
             for value in values_in((args, params)):
                 samples[value]  # noqa: B018 - made when asked for
-            forward = _OWN.get(step.function.name, step.function.forward)
+            forward = OWN.get(step.function.name, step.function.forward)
             found = traced(step.function, forward, args, params, samples)
         outs = step.out if isinstance(step.out, tuple) else (step.out,)
         results: Any = () if found is None else found[1] if isinstance(step.out, tuple) else (found[1],)

@@ -10,20 +10,11 @@ from typing import Any
 import numpy as np
 
 from ..graph import Op
-from .calls import Refusal, as_array, cast, copied, is_ufunc_method, updated
+from .calls import Refusal, cast, copied, updated
 from .naming import LITERALS, Names, array_text, constant_name, empty_text, is_number, literal
 from .plan import Buffer, Plan
 from .program import Step, Value, values_in
-
-_INFIX: dict[Any, str] = {
-    np.add: "+", np.subtract: "-", np.multiply: "*", np.true_divide: "/", operator.add: "+", operator.sub: "-",
-    operator.mul: "*", operator.truediv: "/", operator.floordiv: "//", operator.mod: "%", operator.pow: "**",
-    operator.eq: "==", operator.ne: "!=", operator.lt: "<", operator.le: "<=", operator.gt: ">", operator.ge: ">=",
-    operator.and_: "&", operator.or_: "|", operator.xor: "^", operator.lshift: "<<", operator.rshift: ">>",
-    operator.matmul: "@", np.equal: "==", np.not_equal: "!=", np.less: "<", np.less_equal: "<=", np.greater: ">",
-    np.greater_equal: ">=",
-}  # fmt: skip
-_PREFIX: dict[Any, str] = {np.negative: "-", operator.neg: "-", operator.invert: "~"}
+from .spelling import INFIX, PREFIX, name_of
 
 
 @dataclasses.dataclass(slots=True)
@@ -270,16 +261,16 @@ class _Printer:
             self.body.append(f"np.copyto({out}, {args[0]}, casting=\"unsafe\")")
         else:
             params = {k: v for k, v in step.params.items() if k != "order"}  # the memory has it
-            self.body.append(f"{_name_of(function)}({', '.join(args)}{self.params_text(params)}, out={out})")
+            self.body.append(f"{name_of(function)}({', '.join(args)}{self.params_text(params)}, out={out})")
 
     def expression(self, step: Step) -> str:
         """A step as an expression."""
         function, args, params = step.function, step.args, step.params
         number = isinstance(step.out, Value) and not step.out.shape
-        if function in _INFIX and not params and (number or function not in _UFUNCS):
-            return f"{self.text(args[0], number)} {_INFIX[function]} {self.text(args[1], number)}"
-        if function in _PREFIX and not params and (number or function not in _UFUNCS):
-            return f"{_PREFIX[function]}{self.text(args[0], number)}"
+        if function in INFIX and not params and (number or function not in _UFUNCS):
+            return f"{self.text(args[0], number)} {INFIX[function]} {self.text(args[1], number)}"
+        if function in PREFIX and not params and (number or function not in _UFUNCS):
+            return f"{PREFIX[function]}{self.text(args[0], number)}"
         first = self.text(args[0]) if args else ""
         if isinstance(args[0] if args else None, Value):
             if function is operator.getitem:
@@ -297,7 +288,7 @@ class _Printer:
         return f"{self.function_name(function)}({', '.join(texts)}{self.params_text(params)})"
 
     def function_name(self, function: Any) -> str:
-        name = _name_of(function)
+        name = name_of(function)
         if name:
             return name
         forward = function.forward if isinstance(function, Op) else function
@@ -333,24 +324,4 @@ class _Printer:
         return numbers
 
 
-_UFUNCS = {f for f in (*_INFIX, *_PREFIX) if isinstance(f, np.ufunc)}
-
-
-def _name_of(function: Any) -> str:
-    """What a function is called in a module that imports NumPy and math; empty if it is not known there."""
-    module = getattr(function, "__module__", "") or ""
-    name: str = getattr(function, "__name__", "")
-    if function is as_array:
-        return "np.array"
-    if isinstance(function, np.ufunc) and getattr(np, name, None) is function:
-        return f"np.{name}"
-    for method in ("reduce", "accumulate"):
-        if is_ufunc_method(function, method):
-            return f"{_name_of(function.__self__)}.{method}"
-    if function in (float, int, bool, abs):
-        return name
-    if module == "math":
-        return f"math.{name}"
-    if module.split(".")[0] == "numpy" and getattr(np, name, None) is function:
-        return f"np.{name}"
-    return ""
+_UFUNCS = {f for f in (*INFIX, *PREFIX) if isinstance(f, np.ufunc)}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,6 +11,7 @@ from ..graph import Node, Parts, walk
 from ..recording import capture
 from ..tensor import Tensor
 from .equations import find
+from .hooks import nothing_kept
 
 
 class Share(NamedTuple):
@@ -42,7 +41,7 @@ class BackwardPass:
                 "draw first, or call backward(retain_graph=True)"
             )
         places = {loss.node} | {node.inputs[i] for node in self.nodes for i in node.needs}
-        with capture(), _nothing_kept(self.nodes):
+        with capture(), nothing_kept(self.nodes):
             found = vjp([loss], [Tensor(np.ones(loss.shape, loss.dtype))], places, True, True)
         self.gradients: dict[Any, Any] = {place: _tensors(found[place]) for place in found}
         self.shares: dict[Any, list[Share]] = {place: [] for place in self.gradients}
@@ -98,19 +97,6 @@ class BackwardPass:
 
 def _tensors(gradient: Any) -> Any:
     return tuple(gradient.given.values()) if type(gradient) is Parts else gradient
-
-
-@contextmanager
-def _nothing_kept(nodes: list[Node]) -> Iterator[None]:
-    """Without the hooks of `retain_grad`, which would write a `.grad`; the others run, for they may change one."""
-    hooked = [(node, node.hooks) for node in nodes if node.hooks]
-    try:
-        for node, hooks in hooked:
-            node.hooks = [h for h in hooks if getattr(h, "__qualname__", "") != "retain_grad.<locals>.keep"]
-        yield
-    finally:
-        for node, hooks in hooked:
-            node.hooks = hooks
 
 
 __all__ = ["BackwardPass", "Share"]

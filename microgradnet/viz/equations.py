@@ -15,6 +15,7 @@ import numpy as np
 from ..autograd.engine import vjp
 from ..graph import Node, Spec, walk
 from ..tensor import Tensor
+from .hooks import nothing_kept
 from .patterns import Affine, Consumers, activation_of, cost_of, source_of
 
 
@@ -75,7 +76,8 @@ class Equations:
         """
         places = {label.place for label in self.labels if label.of_gradient}
         seed = np.ones(self.loss.shape, self.loss.dtype)
-        found = vjp([self.loss], [seed], places, False, True) if places else {}
+        with nothing_kept(walk(self.loss)):
+            found = vjp([self.loss], [seed], places, False, True) if places else {}
         return {place: np.asarray(found[place]) for place in places}
 
     def value(self, label: Label) -> np.ndarray | None:

@@ -22,6 +22,7 @@ from ..tensor import Tensor, describe
 from . import steptext
 from .equations import Equations, Label, find
 from .files import write_atomically
+from .hooks import replacing
 
 if TYPE_CHECKING:
     from ..nn import Module
@@ -202,10 +203,9 @@ def _apply(node: Node, g: Any) -> tuple[Any, Any, Any, dict[int, Any]]:
 
 
 def _hooked(hooks: Any, g: Any) -> Any:
-    """What the hooks make of a gradient. The one of `retain_grad` would write a `.grad`, and changes nothing."""
+    """What the hooks make of a gradient."""
     with no_grad():
-        return _run_hooks([h for h in hooks if getattr(h, "__qualname__", "") != "retain_grad.<locals>.keep"], g)
-
+        return _run_hooks(replacing(hooks), g)
 
 
 __all__ = ["Explanation", "Flow", "Step", "explain"]

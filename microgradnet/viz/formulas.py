@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from ..compiler.calls import as_array, cast, copied, updated
-from ..compiler.lower import _OWN
+from ..compiler.lower import OWN
 from ..compiler.naming import array_text, literal, number_text
-from ..compiler.numpy_text import _INFIX, _PREFIX, _name_of
 from ..compiler.program import Step, Value, values_in
+from ..compiler.spelling import INFIX, PREFIX, name_of
 from ..compiler.traced import Trace, Traced, holds_traced, value_of
 from ..compiler.tracing import names_used, rebound
 from ..graph import OPS, Op
@@ -97,7 +97,7 @@ def _operations(rule: Callable, trace: Trace) -> dict[str, Callable]:
     """What the names of operations mean in a rule that is traced: their forwards, traced as well."""
 
     def meaning(op: Op) -> Callable:
-        forward = _FORWARDS.get(op.name) or _OWN.get(op.name, op.forward)
+        forward = _FORWARDS.get(op.name) or OWN.get(op.name, op.forward)
 
         def run(*args: Any, **params: Any) -> Any:
             if not holds_traced(args):
@@ -229,13 +229,13 @@ class _Printer:
     def expression(self, step: Step) -> tuple[str, int]:
         """A step as an expression, and how tightly that binds."""
         function, args, params = step.function, step.args, step.params
-        infix = "@" if function is np.matmul else _INFIX.get(function)
+        infix = "@" if function is np.matmul else INFIX.get(function)
         if infix and not params:
             binds = _BINDS.get(infix, 0)
             left = self.text(args[0], binds or _TIGHT)
             return f"{left} {infix} {self.text(args[1], binds + 1 if binds else _TIGHT)}", binds
-        if function in _PREFIX and not params:
-            return f"{_PREFIX[function]}{self.text(args[0], _TIGHT)}", _BINDS["*"]
+        if function in PREFIX and not params:
+            return f"{PREFIX[function]}{self.text(args[0], _TIGHT)}", _BINDS["*"]
         if args and isinstance(args[0], Value):
             summed = function is np.sum or function == np.add.reduce
             methods: dict[Any, Callable[[], str]] = {
@@ -250,7 +250,7 @@ class _Printer:
                 return self.text(args[0], _TIGHT) + methods[function](), _TIGHT
             if summed and "axis" in params:
                 return f"{self.text(args[0], _TIGHT)}.sum({', '.join(self.named(params))})", _TIGHT
-        name = "np.array" if function is as_array else _name_of(function)
+        name = "np.array" if function is as_array else name_of(function)
         if not name:
             raise ValueError(f"{function} is no function of NumPy")
         return f"{name}({', '.join([*map(self.text, args), *self.named(params)])})", _TIGHT
