@@ -29,6 +29,7 @@ from .naming import dtype_text, literal, number_text
 from .program import Step, Value, values_in
 
 _MOST_UNITS = 60  # in one function
+BLOCK = 512  # numbers that are added up in single precision, before their sum is added in double precision
 
 
 @dataclasses.dataclass(slots=True)
@@ -176,6 +177,10 @@ class _Printer:
         _LoopPrinter(self, unit, unit.shape).call()
 
 
+def _indented(lines: list[str]) -> list[str]:
+    return ["    " + line for line in lines]
+
+
 class _LoopPrinter:
     """Prints one loop as a function, and its call."""
 
@@ -189,6 +194,7 @@ class _LoopPrinter:
         self.stores: list[str] = []
         self.after: dict[int, list[str]] = {}
         self.inits: dict[int, list[str]] = {}
+        self.parts: dict[str, str] = {}  # a sum in single precision of a part -> the sum in double precision
         self.local: dict[Any, str] = {}
         self.count = 0
         self.fails = False
@@ -327,22 +333,28 @@ class _LoopPrinter:
         printer.body += [f"if {call}:", "    return 1"] if self.fails else [call]
 
     def text(self) -> str:
-        lines = [f"def loop({', '.join(self.pointers.values())}):", "    apart()"]
-        lines += ["    " + line for line in self.before]
+        lines = ["apart()", *self.before]
         if self.fails:
-            lines.append("    bad = False")
-        for depth, axes in enumerate(self.dims):
-            lines += ["    " * (depth + 1) + line for line in self.inits.get(depth, ())]
-            length = math.prod(n for _, n in axes)
-            lines.append("    " * (depth + 1) + f"for i{depth} in range({length}):")
-        deepest = "    " * (len(self.dims) + 1)
-        lines += [deepest + line for line in self.inits.get(len(self.dims), ())]
-        lines += [deepest + line for line in (*self.loads, *self.lines, *self.stores)]
-        for depth in reversed(range(len(self.dims) + 1)):
-            lines += ["    " * (depth + 1) + line for line in self.after.get(depth, ())]
+            lines.append("bad = False")
+        lines += self.nest(0)
         if self.fails:
-            lines.append("    return bad")
-        return "\n".join(lines) + "\n"
+            lines.append("return bad")
+        return "\n".join([f"def loop({', '.join(self.pointers.values())}):", *_indented(lines)]) + "\n"
+
+    def nest(self, depth: int) -> list[str]:
+        """The loops from one on, with what is done before and after each."""
+        if depth == len(self.dims):
+            lines = [*self.loads, *self.lines, *self.stores]
+        else:
+            n = math.prod(n for _, n in self.dims[depth])
+            parts = self.parts if depth == len(self.dims) - 1 else {}
+            blocks = bool(parts) and n > BLOCK
+            head = f"for i{depth} in range({f'block, min(block + {BLOCK}, {n})' if blocks else n}):"
+            lines = [*(f"{part} = np.float32(0)" for part in parts), head, *_indented(self.nest(depth + 1)),
+                     *(f"{total} += np.float64({part})" for part, total in parts.items())]  # fmt: skip
+            if blocks:
+                lines = [f"for block in range(0, {n}, {BLOCK}):", *_indented(lines)]
+        return [*self.inits.get(depth, ()), *lines, *self.after.get(depth, ())]
 
     def expression(self, step: Step) -> str:
         """A step as an expression in numbers."""
@@ -431,7 +443,12 @@ class _LoopPrinter:
         index = self.index(strides)
         if inner:
             self.inits.setdefault(depth, []).append(f"{total} = {first}")
-            self.lines.append(f"{total} = {summed}")
+            if widened and ufunc is np.add and depth < len(self.dims):
+                part = self.fresh("part")
+                self.parts[part] = total
+                self.lines.append(f"{part} = add_up({part}, {self.converted(text, dtype, out.dtype)})")
+            else:
+                self.lines.append(f"{total} = {summed}")
             self.after.setdefault(depth, []).append(
                 f"{self.pointer(out)}[{index}] = {self.converted(total, wide, out.dtype)}")
             return
