@@ -8,7 +8,7 @@ import numpy as np
 
 from microgradnet.compiler.fuse import fused
 from microgradnet.compiler.layout import Layout
-from microgradnet.compiler.numba_printer import Runner
+from microgradnet.compiler.numba_calls import calls_of
 from microgradnet.compiler.numba_text import print_native
 
 
@@ -45,7 +45,7 @@ def gemm(function, turn_a, turn_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc)
     c[...] = alpha * (a @ b) + (beta * c if beta else 0)
 
 
-def njit(**options):
+def njit(*signature, **options):
     return lambda function: function
 
 
@@ -64,4 +64,4 @@ def plainly(program):
     printed = print_native(layout)
     functions = dict(NAMES)
     exec(printed.text, functions)
-    return Runner(program, layout, printed, functions, (0, 0)).function()
+    return calls_of(program, layout, printed, functions, (0, 0))

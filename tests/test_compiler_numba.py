@@ -1,16 +1,21 @@
 """What is printed for numba gives the numbers of the program that was captured, in plain Python and compiled."""
 
+import operator
+import os
+import subprocess
 import sys
+import threading
 
 import numpy as np
 import pytest
 from plain_native import plainly
-from programs import of_call, of_training
+from programs import argument, of_call, of_training
 from samples import DIFFERENTIABLE, INTERNAL, TABLE, samples
 from test_compiler_passes import NETWORKS, interpreted, random_program, run_and_collect
 
 import microgradnet as mg
 from microgradnet.compiler.lower import lower
+from microgradnet.compiler.program import Program, Source, Step, Value
 from microgradnet.compiler.simplify import simplify
 from microgradnet.errors import CompileError
 
@@ -85,10 +90,10 @@ def test_every_gradient(name):
 def native(monkeypatch, tmp_path):
     """The compiler, with a place of its own for what it keeps."""
     pytest.importorskip("numba")
-    from microgradnet.compiler.numba_printer import compiled_natively
+    from microgradnet.compiler.numba_printer import NativeProgram
 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    return compiled_natively
+    return NativeProgram
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -126,13 +131,65 @@ def test_functions_of_float32(function, native):
     assert np.signbit(compiled(np.float32(-0.0))) == (function == "tanh")
 
 
-def test_compiled_code_is_kept(native, tmp_path):
+SMALL_PROGRAM = """
+import time
+from test_compiler_passes import NETWORKS
+from microgradnet.compiler import native, numba_printer
+program, arrays, _, _ = NETWORKS["one example"]()
+start = time.perf_counter()
+run = numba_printer.numba_program(program)
+print(time.perf_counter() - start, sum(run.functions["segment_1"].stats.cache_hits.values()))
+run(arrays)
+"""
+
+
+def in_a_new_process(cache):
+    """(seconds that compiling took, functions that were kept from before)"""
+    pytest.importorskip("numba")
+    environment = {**os.environ, "XDG_CACHE_HOME": str(cache), "PYTHONPATH": os.pathsep.join(sys.path)}
+    result = subprocess.run([sys.executable, "-W", "error", "-c", SMALL_PROGRAM], env=environment, text=True,
+                            capture_output=True)
+    assert result.returncode == 0, result.stderr
+    seconds, hits = result.stdout.split()
+    return float(seconds), int(hits)
+
+
+def test_compiled_code_is_kept_between_processes(tmp_path):
+    first, hits = in_a_new_process(tmp_path)
+    assert not hits and list(tmp_path.rglob("*.nbc"))
+    second, hits = in_a_new_process(tmp_path)
+    assert hits and second < first / 2
+    for path in tmp_path.rglob("*.nbc"):
+        path.write_bytes(b"not what was kept")
+    assert not in_a_new_process(tmp_path)[1]
+
+
+def test_code_that_cannot_be_kept_is_compiled_all_the_same(native, tmp_path, monkeypatch):
+    (tmp_path / "file").touch()  # what lies below it can neither be made nor written, not even by root
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     program, arrays, _, _ = NETWORKS["one example"]()
-    native(simplify(lower(program)))(arrays)
-    assert list(tmp_path.rglob("*.nbc"))
-    again = native(simplify(lower(program)))
-    again(arrays)
-    assert again.__globals__["segment_1"].stats.cache_hits
+    check(program, arrays, native)
+
+
+def test_threads_wait_for_each_other(native):
+    x = np.linspace(-1, 1, 100_000)
+    total = Value((), float, "total", Source("number", lambda: totals[-1], lambda new: totals.append(new)))
+    totals = [0.0]
+    value, one, new = argument(0, x), Value((), x.dtype), Value((), float)
+    run = native(Program([Step(np.add.reduce, (value,), {}, one), Step(operator.add, (total, 1.0), {}, new)],
+                         [one], [(total, new)]))  # fmt: skip
+    inputs = [x * i for i in range(4)]
+    results = []
+
+    def work(i):
+        results.extend(np.isclose(run([inputs[i]])[0], inputs[i].sum(), atol=1e-9) for _ in range(100))
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(results) == 400 and all(results) and totals[-1] == 400
 
 
 def test_without_numba_the_error_names_the_extra(monkeypatch):

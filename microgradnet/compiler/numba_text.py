@@ -86,7 +86,7 @@ class _Printer:
             name = f"segment_{sum(isinstance(s, str) for s in self.segments) + 1}"
             self.segments.append(name)
             lines = ["table = i8(address)", *self.body, "return 0"]
-            head = f"@njit(cache=KEPT, **OPTIONS)\ndef {name}(address):\n"
+            head = f"@njit('i8(i8)', cache=KEPT, nogil=True, **OPTIONS)\ndef {name}(address):\n"
             self.functions.append(head + "".join(f"    {line}\n" for line in lines))
             self.body = []
 
