@@ -115,9 +115,9 @@ def test_p01_p02_five_thousand_nodes(x, grow):
     while y.node is None or len(graph.walk(y)) < 5000:
         for _ in range(500):
             y = grow(y, x)
-    start = time.perf_counter()
+    start = time.process_time()  # the machine may be busy with other things
     dot = source(y)
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 3
     assert dot.count("tanh") + dot.count('label="add') >= 5000
 
 

@@ -1,5 +1,7 @@
 """The stepper: the same numbers as backward, bit for bit; nothing touched; lines of NumPy that give them again."""
 
+import time
+
 import numpy as np
 import pytest
 from samples import leaves, samples
@@ -255,6 +257,28 @@ def test_printed_it_is_a_table():
     steps = explain(mlp()[1])
     assert "delta2 = da2 * (a2 * (1 - a2))" in str(steps)
     assert repr(steps).startswith("<explanation of () float32: 5 steps")
+
+
+def chain(count):
+    x = y = mg.tensor([0.5, 0.25], requires_grad=True)
+    for i in range(count - 1):
+        y = (y + x) if i % 2 else mg.tanh(y)
+    return y.sum()
+
+
+def network_of(count):
+    layers = [part for _ in range(count // 2) for part in (nn.Linear(3, 3), nn.Sigmoid())]
+    return nn.MSELoss()(nn.Sequential(*layers)(mg.ones(2, 3)), mg.zeros(2, 3))
+
+
+@pytest.mark.parametrize("build", [chain, network_of])
+def test_p02_five_thousand_nodes_in_three_seconds(build):
+    loss = build(5000)
+    start = time.process_time()  # the machine may be busy with other things
+    steps = explain(loss)
+    assert time.process_time() - start < 3
+    assert len(steps) >= 5000
+    assert all(flow.arrived <= flow.expected for step in steps for flow in step.flows)
 
 
 def test_names_of_leaves_are_the_ones_given():

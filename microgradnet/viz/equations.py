@@ -64,10 +64,13 @@ class Equations:
             known = i > 0 or type(layer.a_prev) is not Node  # a^(l−1) or x
             if known and layer.w._requires_grad and len(consumers[layer.w]) == 1:
                 self.labels.append(Label("BP4", layer, layer.w, True))
+        self._at: dict[tuple[Any, bool], list[Label]] = {}
+        for label in self.labels:
+            self._at.setdefault((label.place, label.of_gradient), []).append(label)
 
     def at(self, place: Any, of_gradient: bool) -> list[Label]:
         """The labels of the value made at a node or leaf, or of the gradient arriving there."""
-        return [label for label in self.labels if label.place is place and label.of_gradient == of_gradient]
+        return list(self._at.get((place, of_gradient), ()))
 
     def gradients(self) -> dict[Node | Tensor, np.ndarray]:
         """The gradient at every labelled place, by one reverse traversal that keeps the graph.

@@ -150,7 +150,7 @@ def explain(loss: Tensor, gradient: Any = None, *, params: Module | Mapping[str,
 def _traverse(root: Tensor, nodes: list[Node], seed: Any, leaves: dict[Tensor, Any]) -> Iterator[Step]:
     """`autograd.engine.vjp` with a pause at each node; the nodes come youngest first, as from its heap."""
     expected = Counter(node.inputs[i] for node in _carrying(root, nodes) for i in node.needs)
-    arrived: Counter[Any] = Counter()
+    arrived: Counter[Any] = Counter()  # where some has, but not all
     gradients: dict[Any, Any] = {root.node: seed}
     number = 0
     for node in reversed(nodes):
@@ -158,19 +158,20 @@ def _traverse(root: Tensor, nodes: list[Node], seed: Any, leaves: dict[Tensor, A
             continue  # no gradient needs it, or a Function above said that none flows
         number += 1
         g, args, y, made = _apply(node, gradients.pop(node))
-        arrived.pop(node, None)
         flows = []
         for i in node.needs:
             x = node.inputs[i]
-            arrived[x] += 1
+            count = arrived[x] = arrived[x] + 1
+            if count == expected[x]:
+                del arrived[x]
             gx = made.get(i)
             if gx is None:
                 continue
             own = dict(gx.given) if type(gx) is Parts else gx  # the engine's `+` adds to the first of them in place
             gradients[x] = gradients[x] + gx if x in gradients else gx
             total = dict(gradients[x].given) if type(gx) is Parts else gradients[x]
-            flows.append(Flow(i, x, own, total, arrived[x], expected[x]))
-        waiting = {x: (k, expected[x]) for x, k in arrived.items() if k < expected[x]}
+            flows.append(Flow(i, x, own, total, count, expected[x]))
+        waiting = {x: (k, expected[x]) for x, k in arrived.items()}
         yield Step(number, node, dict(g.given) if type(g) is Parts else g, args, y, flows, waiting)
     for leaf, g in gradients.items():
         leaves[leaf] = g if leaf._hooks is None else _hooked(leaf._hooks.values(), g)
