@@ -208,6 +208,17 @@ def test_a_formula_of_several_lines():
     assert badges == []
 
 
+def test_lines_that_write_into_an_array_are_no_formula(x):
+    assert gradients(drawn(x[mg.tensor([0, 0, 2])].sum()))["∂C/∂x1"][0][0] == "= getitem′(∂C/∂v1)"
+
+
+def test_a_convolution_has_its_two_derivatives():
+    x, w = mg.ones(1, 2, 4, 4, requires_grad=True), mg.ones(3, 2, 3, 3, requires_grad=True)
+    found = gradients(drawn(nn.functional.conv2d(x, w, padding=1).sum()))
+    assert found["∂C/∂x1"][0][0] == "= convolution_input(∂C/∂v1, x2)"
+    assert found["∂C/∂x2"][0][0] == "= convolution_weight(x1, ∂C/∂v1)"
+
+
 def test_values_within_a_collapsed_module_are_not_read_from_it():
     reads = [(edge.tail.title, edge.head.title) for edge in GRAPHS["backward_by_module"]().ladder.edges if edge.kind == "read"]
     assert ("v25 = 6: Residual", "∂C/∂wᴸ") in reads, "its output"

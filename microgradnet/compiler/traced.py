@@ -261,6 +261,7 @@ class Traced:
         self._become(self.trace.call(updated, (self, key, value)))
 
     T = property(lambda self: self.trace.call(np.transpose, (self,)) if self.ndim > 1 else self)
+    mT = property(lambda self: self.swapaxes(-1, -2))
     real = property(lambda self: self if np.dtype(self.dtype).kind in "fiub" else self._escape())
 
     def reshape(self, *shape: Any, order: str = "C") -> Any:

@@ -6,22 +6,27 @@ import ast
 import functools
 import linecache
 import operator
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
+from types import FunctionType, SimpleNamespace
 from typing import Any
 
 import numpy as np
 
 from ..compiler.calls import as_array, cast, copied, updated
 from ..compiler.lower import OWN
-from ..compiler.naming import array_text, literal, number_text
+from ..compiler.naming import array_text, dtype_text, literal, number_text
 from ..compiler.program import Step, Value, values_in
 from ..compiler.spelling import INFIX, PREFIX, name_of
 from ..compiler.traced import Trace, Traced, holds_traced, value_of
-from ..compiler.tracing import names_used, rebound
-from ..graph import OPS, Op
+from ..compiler.tracing import rebound
+from ..graph import Op
+from . import idioms
 
 LINE = 100  # characters; a longer expression is broken into several lines
+LIBRARY = {getattr(np.linalg, name): f"np.linalg.{name}" for name in ("inv", "solve", "det")}
+LIBRARY[np.lib.stride_tricks.sliding_window_view] = "np.lib.stride_tricks.sliding_window_view"
 
 
 @functools.lru_cache(1024)
@@ -73,6 +78,8 @@ def numpy_lines(rule: Callable, names: Sequence[Any], args: Sequence[Any], param
     def given(arg: Any, name: Any) -> Any:
         if isinstance(arg, tuple) and isinstance(name, (tuple, list)):
             return tuple(map(given, arg, name))
+        if isinstance(arg, dict):  # the gradients of some of several outputs
+            return SimpleNamespace(given={i: given(part, name[i]) for i, part in arg.items()})
         if not isinstance(arg, (np.ndarray, np.generic)):
             return arg
         value = value_of(arg)
@@ -81,11 +88,11 @@ def numpy_lines(rule: Callable, names: Sequence[Any], args: Sequence[Any], param
 
     try:
         with np.errstate(all="ignore"):
-            result = rebound(rule, trace, **_operations(rule, trace))(*before, *map(given, args, names), **params)
+            result = rebound(rule, trace, **_meanings(rule, trace))(*before, *map(given, args, names), **params)
             if pick is not None:
                 result = result[pick]
             if like is not None and result.shape != like.shape:
-                result = _summed(result, like.shape)
+                result = idioms.FORWARDS["sum_to"](result, like.shape)
             if like is not None and result.dtype != like.dtype:
                 result = result.astype(like.dtype)
             return None if trace.escaped else _Printer(trace.steps, named).lines(trace.noted(result))
@@ -93,55 +100,25 @@ def numpy_lines(rule: Callable, names: Sequence[Any], args: Sequence[Any], param
         return None
 
 
-def _operations(rule: Callable, trace: Trace) -> dict[str, Callable]:
+def _meanings(rule: Callable, trace: Trace) -> dict[str, Callable]:
     """What the names of operations mean in a rule that is traced: their forwards, traced as well."""
 
     def meaning(op: Op) -> Callable:
-        forward = _FORWARDS.get(op.name) or OWN.get(op.name, op.forward)
+        forward = idioms.FORWARDS.get(op.name) or OWN.get(op.name, op.forward)
 
         def run(*args: Any, **params: Any) -> Any:
             if not holds_traced(args):
                 return op(*args, **params)
             if len(args) > op.arity:
                 args, params, _ = op._bind(args, params)
-            for ufunc in _NUMPY.get(op, ()):
-                return trace.call(ufunc, args, params)
-            return rebound(forward, trace)(*args, **params)
+            if op.name in idioms.NUMPY:
+                return trace.call(idioms.NUMPY[op.name], args, params)
+            known = _meanings(forward, trace) if isinstance(forward, FunctionType) else {}
+            return rebound(forward, trace, **known)(*args, **params)
 
         return run
 
-    used = {name: rule.__globals__.get(name) for name in names_used(rule.__code__)}
-    found = {name: value for name, value in used.items() if isinstance(value, Op)}
-    return {name: meaning(op) for name, op in ({"spread": OPS["spread"], "sum_to": OPS["sum_to"]} | found).items()}
-
-
-def _summed(x: Any, /, shape: tuple) -> Any:
-    axes = _summed_axes(x.shape, shape)
-    x = np.sum(x, axis=axes if len(axes) > 1 else axes[0]) if axes else x
-    return x if x.shape == tuple(shape) else x.reshape(shape)
-
-
-def _summed_axes(given: tuple, wanted: tuple) -> tuple[int, ...]:
-    """The axes to sum over for a gradient of the one shape to be that of an operand of the other."""
-    lead = len(given) - len(wanted)
-    return (*range(lead), *(lead + i for i, n in enumerate(wanted) if n == 1 and given[lead + i] != 1))
-
-
-def _at_labels(labels: Any, shape: tuple) -> Any:
-    return labels.reshape((-1, 1)) == np.arange(shape[1])
-
-
-def _softmax_error(x: Any, labels: Any, /) -> Any:
-    a = np.exp(x - np.max(x, axis=1, keepdims=True))
-    return a / np.sum(a, axis=1, keepdims=True) - _at_labels(labels, x.shape)
-
-
-# Forwards that write into arrays of their own, or take a shorter way, as a person would put them.
-_FORWARDS: dict[str, Callable] = {
-    "sum_to": _summed, "softmax_error": _softmax_error,
-    "one_a_row": lambda value, labels, /, shape: value * _at_labels(labels, shape),
-}  # fmt: skip
-_NUMPY = {OPS[name]: [getattr(np, name)] for name in ("exp", "log", "sqrt", "sin", "cos", "tanh", "sign", "maximum")}
+    return {name: meaning(op) for name, op in idioms.operations(rule).items()}
 
 
 def added(to: str, text: str) -> str:
@@ -173,7 +150,7 @@ class _Printer:
             if value in self.maker and value not in needed:
                 needed.add(value)
                 stack += values_in((self.maker[value].args, self.maker[value].params))
-        if result in self.maker and self.maker[result].function is not updated:
+        if result in self.maker and not self._takes_lines(self.maker[result].function):
             last = self.expression(self.maker[result])[0]
         else:
             last = self.text(result)
@@ -186,7 +163,7 @@ class _Printer:
                 return self.names[x]
             if x.source is not None:
                 return self.constant(x.source.read())
-            if self.maker[x].function is updated:
+            if self._takes_lines(self.maker[x].function):
                 return self.written(x)
             text, binds = self.expression(self.maker[x])
             if self.uses[x] > 1 or len(text) > LINE:
@@ -203,16 +180,40 @@ class _Printer:
         text = number_text(x) if isinstance(x, np.floating) else literal(x)
         return text[1:-1] if text.startswith("(-") and not least else text
 
+    def _takes_lines(self, function: Any) -> bool:
+        return function is updated or isinstance(function, idioms.Lines)
+
     def written(self, x: Value) -> str:
-        """The name of an array that differs from another in one place."""
-        before, key, value = self.maker[x].args
-        texts = f"{self.text(before)}.copy()", f"[{self.key(key)}] = {self.text(value)}"
+        """The name of an array that takes several lines to make."""
+        step = self.maker[x]
+        if step.function is updated:
+            before, key, value = step.args
+            copied_before = self.text(before, _TIGHT).removesuffix(".copy()")
+            made = [f"out = {copied_before}.copy()", f"out[{self.key(key)}] = {self.text(value)}"]
+        else:
+            made = self.filled(step.function, step.args)
         name = self.names[x] = f"t{len(self.above) + 1}"
-        self.above += [f"{name} = {texts[0]}", f"{name}{texts[1]}"]
+        lines = [re.sub(r"\bout\b", name, line) for line in made]
+        self.above += [line.removesuffix(".copy()") if " = np.zeros(" in line else line for line in lines]
         return name
+
+    def filled(self, lines: Any, args: tuple) -> list[str]:
+        """The lines with what the arguments are in place of their names."""
+        texts = {}
+        for name, arg in zip(lines.names, args):
+            text = self.text(arg, _TIGHT)
+            if not text.isidentifier() and (len(re.findall(rf"\b{name}\b", lines.text)) > 1 or "for " in lines.text
+                                            and not text.startswith("np.zeros(")):  # fmt: skip
+                self.above.append(f"t{len(self.above) + 1} = {self.text(arg)}")
+                text = f"t{len(self.above)}"
+            texts[name] = text
+        filled = re.sub(r"\w+", lambda match: texts.get(match[0], match[0]), lines.text)
+        return filled.split("\n")
 
     def constant(self, array: Any) -> str:
         array = np.asarray(array)
+        if array.ndim == 2 and len(array) == array.shape[1] > 1 and np.array_equal(array, np.eye(len(array))):
+            return f"np.eye({len(array)}, dtype={dtype_text(array.dtype)})"
         text = number_text(array[()]) if array.ndim == 0 and array.dtype.kind == "f" else array_text(array)
         if text is None:
             raise ValueError("a long constant")
@@ -240,6 +241,7 @@ class _Printer:
             summed = function is np.sum or function == np.add.reduce
             methods: dict[Any, Callable[[], str]] = {
                 operator.getitem: lambda: f"[{self.key(args[1])}]",
+                np.swapaxes: lambda: ".mT" if args[1:] == (-1, -2) else f".swapaxes({args[1]}, {args[2]})",
                 np.transpose: lambda: f".transpose({self.text(args[1])})" if _turns(args) else ".T",
                 np.reshape: lambda: f".reshape({self.text(args[1])})",
                 np.dot: lambda: f".dot({self.text(args[1])})",
@@ -250,7 +252,7 @@ class _Printer:
                 return self.text(args[0], _TIGHT) + methods[function](), _TIGHT
             if summed and "axis" in params:
                 return f"{self.text(args[0], _TIGHT)}.sum({', '.join(self.named(params))})", _TIGHT
-        name = "np.array" if function is as_array else name_of(function)
+        name = "np.array" if function is as_array else name_of(function) or LIBRARY.get(function)
         if not name:
             raise ValueError(f"{function} is no function of NumPy")
         return f"{name}({', '.join([*map(self.text, args), *self.named(params)])})", _TIGHT

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -107,11 +108,17 @@ class Words:
         names = [g, self.names.of(node), *map(self.argument, node.inputs)]
         meant = {key: labels.constant(value) for key, value in node.params.items()} | dict(zip(own, names))
         *before, written = _written(text.split("\n"), meant)
-        if text.startswith("the rule of ") or len(before) > MOST_BEFORE or max(map(len, [*before, written])) > LONGEST:
+        if max(map(len, [*before, written])) > LONGEST or len(before) > MOST_BEFORE or not _is_written(text):
             before, written = [], f"{labels.shorten(node.op.name)}′({g})"  # too much for a box
         if share.summed:
             written = f"Σ ({written})" if " " in written else f"Σ {written}"
         return [_cut(written), *(f"{'and' if i else 'where'} {line}" for i, line in enumerate(before))]
+
+
+def _is_written(text: str) -> bool:
+    """Whether lines of NumPy do no more than name values, and come to an expression."""
+    *before, last = text.split("\n")
+    return all(re.match(r"t\d+ = ", line) for line in before) and not last.startswith("the rule of ")
 
 
 def _written(lines: list[str], names: Mapping[str, str]) -> list[str]:

@@ -104,7 +104,7 @@ class _Writer:
         if name == "square" and len(args) == 1:
             return self.power(args[0], ast.Constant(2))
         said = [self.written(arg)[0] for arg in args]
-        said += [f"{k.arg}={self.written(k.value)[0]}" for k in tree.keywords if k.arg and k.arg != "keepdims"]
+        said += [f"{k.arg}={self.written(k.value)[0]}" for k in tree.keywords if k.arg and not _is_shape(k)]
         if not name:
             return _renamed(tree, self.names), 0
         return f"√({said[0]})" if name == "sqrt" and len(said) == 1 else f"{name}({', '.join(said)})", ATOM
@@ -124,6 +124,11 @@ class _Writer:
 
     def constant(self, tree: ast.Constant) -> tuple[str, int]:
         return (f"{tree.value:.4g}" if isinstance(tree.value, float) else repr(tree.value)), ATOM
+
+
+def _is_shape(keyword: ast.keyword) -> bool:
+    """Whether an argument says only what shape the result has."""
+    return keyword.arg == "keepdims" or ".shape" in ast.unparse(keyword.value)
 
 
 def _renamed(tree: ast.expr, names: Mapping[str, str]) -> str:

@@ -75,9 +75,9 @@ class Names:
         return isinstance(x, Tensor) and not x._requires_grad and x not in self._shown and not self.given.of(x)
 
     def _add(self, place: Any, shown: str, variable: str = "") -> None:
-        """Names that nothing else has, neither a gradient nor the t1, t2, … of lines that need several."""
+        """Names that nothing else has, neither a gradient nor the t1, i, j, … of lines that need several."""
         wanted = variable or shown
-        if re.fullmatch(r"t\d+|delta\w*", wanted):
+        if re.fullmatch(r"t\d+|delta\w*|[ijk]", wanted):
             wanted += "_"
         name = self._taken(wanted)
         while f"d{name}" in self._taken.taken:
@@ -134,7 +134,9 @@ def formula(step: Step, flow: Flow) -> str:
 
 
 def _names(name: str, value: Any) -> Any:
-    """A name, or one for each of several outputs."""
+    """A name, or one for each of several outputs, or of some of them."""
+    if isinstance(value, dict):
+        return {i: f"{name}[{i}]" for i in value}
     return tuple(f"{name}[{i}]" for i in range(len(value))) if isinstance(value, tuple) else name
 
 
