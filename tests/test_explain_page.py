@@ -1,10 +1,10 @@
 """The stepper's page: complete in itself, nothing in it taken for markup, and right in a real browser without a network."""
 
+import html
 import html.parser
 import json
 import math
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,10 +12,11 @@ from browser import CHROMIUM, DRIVER, Browser
 
 import microgradnet as mg
 from microgradnet import nn
+from microgradnet.graph import OPS
 from microgradnet.viz import RenderError, explain, page, render
 
 EVIL = "</script><img src=x onerror=\"window.caught=1\">{{data}}<!--\u2028&'\\n"
-TEMPLATE = Path(page.__file__).with_name("page.html").read_text(encoding="utf-8")
+TEMPLATE = page.template()
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -117,6 +118,34 @@ def test_equations_and_halves():
     assert not any(flow["equations"] for step in steps for flow in step["flows"]), "softmax of a sigmoid is not the book's"
 
 
+def test_rules_are_written_as_mathematics_too():
+    steps = data_of(page.page(explain(network()), "en"))["steps"]
+    assert [step["equation"] for step in steps][:2] == ["squared_distance(a³, y)", "sigmoid(z³)"]
+    said = {flow["name"]: flow["written"] for step in steps for flow in step["flows"]}
+    assert said["δ³"] == ["δ³ = ∂C/∂a³ · a³ · (1 − a³)"] and said["∂C/∂w³"] == ["∂C/∂w³ = (δ³)ᵀ @ a²"]
+    assert said["∂C/∂b³"] == ["∂C/∂b³ = Σ δ³"]
+    x = mg.tensor([[0.5, 1.0]], requires_grad=True)
+    (last,) = data_of(page.page(explain(mg.log_softmax(x, dim=1)[0, 1]), "en"))["steps"][1]["flows"]
+    assert last["written"] == ["∂C/∂x1 = ∂C/∂v1 − exp(v1) · Σ ∂C/∂v1"]
+    (first,) = data_of(page.page(explain(x[0, 1]), "en"))["steps"][0]["flows"]
+    assert first["numpy"].startswith("t1 = np.zeros(") and first["written"] == [], "lines that write into an array"
+
+
+def test_a_notebook_shows_the_page_or_where_that_is_too_much_the_table(monkeypatch):
+    steps = explain(network())
+    (frame,) = re.findall(r'<iframe srcdoc="([^"]*)" ', steps._repr_html_())
+    assert html.unescape(frame) == page.page(steps, "en")
+    monkeypatch.setattr(page, "MOST_STEPS", 1)
+    assert steps._repr_html_().startswith("<pre>step  node") and "5 steps are more than" in steps._repr_html_()
+
+    def nothing(_source):
+        raise RenderError("no <renderer>")
+
+    monkeypatch.undo()
+    monkeypatch.setattr(page, "svg", nothing)
+    assert "<iframe" not in steps._repr_html_() and "no &lt;renderer&gt;" in steps._repr_html_()
+
+
 def test_errors_say_what_to_do(tmp_path):
     steps = explain(network())
     with pytest.raises(ValueError, match="must end in .html"):
@@ -140,6 +169,8 @@ def test_both_languages_say_everything():
     assert keys[0] - {"en"} == keys[1] and len(keys[1]) > 30
     used = set(re.findall(r"\bT\.(\w+)|data-(?:t|label)=\"(\w+)\"", TEMPLATE))
     assert {a or b for a, b in used} <= keys[1]
+    operations = re.search(r"const OPERATIONS = \{(.*?)\n\};", TEMPLATE, re.DOTALL)[1]
+    assert set(re.findall(r"(?:^  |, )(\w+): \"", operations, re.MULTILINE)) <= set(OPS)
 
 
 def contrast(a, b):
@@ -192,7 +223,7 @@ def test_it_steps_to_the_end_where_the_numbers_are_those_of_grad_and_back(opened
         browser.press("right")
         assert at(browser) == k
         headings.append(browser.run("return document.querySelector('#panel h2').textContent"))
-        assert headings[-1] == f"{steps.names.of(step.node)} = {step.node.op.name}(…)"
+        assert headings[-1] == steps.names.equation(step.node, step.inputs)
         lines = browser.run("return [...document.querySelectorAll('.numpy')].map(c => c.textContent)")
         assert lines == ["\n".join(steps.numpy(step, flow)) for flow in step.flows]
         marked = browser.run("return [...document.querySelectorAll('#graph .node.now')].length")
@@ -255,6 +286,25 @@ def test_slider_buttons_and_clicks_step_too(opened):
     assert at(browser) == 4
     browser.run("document.querySelector('#graph .node.done.turn').dispatchEvent(new MouseEvent('click'))")
     assert at(browser) < 4
+
+
+@pytest.mark.browser
+def test_a_link_may_lead_to_a_step(browser, opened, tmp_path):
+    browser = opened(explain(network()))
+    browser.run("location.hash = '#3'")
+    assert at(browser) == 3
+    browser.run("location.hash = '#99'")
+    assert at(browser) == 5
+
+
+@pytest.mark.browser
+def test_a_notebook_may_hold_two_of_them(browser, tmp_path):
+    (tmp_path / "notebook.html").write_text("<link rel=icon href='data:,'>" + explain(network())._repr_html_() * 2)
+    browser.open(tmp_path / "notebook.html")
+    step = "const d = frames[1].document; d.getElementById('next').click(); return d.getElementById('count').textContent"
+    assert browser.run(step) == "1 of 5"
+    assert browser.run("return frames[0].document.getElementById('count').textContent") == "0 of 5"
+    assert browser.console() == []
 
 
 @pytest.mark.browser

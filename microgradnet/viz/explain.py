@@ -119,6 +119,11 @@ class Explanation:
             raise ValueError(f"Explanation.save(): '{path}' must end in .html, not in '{path.suffix}'")
         return write_atomically(path, page(self, lang, direction))
 
+    def _repr_html_(self) -> str:
+        from .page import framed
+
+        return framed(self)
+
     def __str__(self) -> str:
         return steptext.table(self)
 

@@ -154,7 +154,8 @@ class Ladder:
         inner = len(unit) > 1
         if inner:
             chain = chain[: self.options.depth]
-        title = self.words.collapsed(unit, self._inside[last]) if inner else self.words.equation(last)
+        names = self.words.names
+        title = self.words.collapsed(unit, self._inside[last]) if inner else names.equation(last, last.inputs)
         lines = self.words.contents(unit) if inner else [] if last.op is ITEM else labels.metadata(last.params)
         value = Cell("op" if last.needs else "fixed", title, [*lines, *self._facts(last.output, self.options.values)],
                      value=self._shades(last.output))  # fmt: skip
@@ -187,7 +188,7 @@ class Ladder:
             for i, x in enumerate(node.inputs):
                 if type(x) is Node and x not in own and self._values.get(x) not in (None, value):
                     self.edges[Edge("value" if i in node.needs else "constant", self._values[x], value)] = None
-                elif isinstance(x, Tensor) and not self.words.is_number(x):
+                elif isinstance(x, Tensor) and not self.words.names.is_number(x):
                     leaves[x] = leaves.get(x, False) or i in node.needs
         if row is None:
             return

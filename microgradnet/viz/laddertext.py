@@ -12,15 +12,13 @@ from ..tensor import Tensor
 from . import formulas, labels, steptext
 from .backpass import BackwardPass, Share
 from .explain import Flow, Step
-from .mathtext import pretty
+from .mathtext import pretty_lines
 
 if TYPE_CHECKING:
     from ..nn import Module
 
 MOST_SHARES = 4  # lines in the box of a gradient that has come together from many places
-LONGEST = 56  # characters of a formula
 MOST_BEFORE = 2  # lines for what stands in it more than once
-LOWERED = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
 MEANINGS = {
     "BP1": "the error of the output layer, δᴸ = ∇ₐC ∘ σ'(zᴸ)",
@@ -28,7 +26,6 @@ MEANINGS = {
     "BP3": "the gradient of a bias, ∂C/∂bˡ = δˡ",
     "BP4": "the gradient of a weight, activation in times error out, ∂C/∂wˡ = δˡ (aˡ⁻¹)ᵀ",
 }
-_SIGNS = {"add": "+", "sub": "-", "mul": "*", "div": "/", "matmul": "@"}  # operations that are written between
 
 
 class Words:
@@ -37,27 +34,6 @@ class Words:
     def __init__(self, run: BackwardPass, params: Module | Mapping[str, Tensor] | None) -> None:
         self.run = run
         self.names = steptext.Names(run, params)  # type: ignore[arg-type]
-
-    def is_number(self, x: Any) -> bool:
-        """Whether an argument is a constant that is written out where it is used."""
-        return isinstance(x, Tensor) and x.ndim == 0 and not x._requires_grad and not self.names.given.of(x)
-
-    def argument(self, x: Any) -> str:
-        if isinstance(x, Node) or isinstance(x, Tensor) and not self.is_number(x):
-            return labels.shorten(self.names.of(x))
-        text = labels.constant(x.array if isinstance(x, Tensor) else x)
-        return f"({text})" if text.startswith("-") else text
-
-    def equation(self, node: Node) -> str:
-        """'z² = linear(a¹, w², b²)'."""
-        args = [self.argument(x) for x in node.inputs if x is not None]
-        if node.op is ITEM:
-            return f"{self.names.of(node)} = {args[0]}[{node.params['index']}]"
-        if node.op.name in _SIGNS and len(args) == 2:
-            right = pretty(f"p {_SIGNS[node.op.name]} q", {"p": args[0], "q": args[1]})
-        else:
-            right = f"{labels.shorten(node.op.name)}({', '.join(args)})"
-        return f"{self.names.of(node)} = {_cut(right)}"
 
     def collapsed(self, unit: list[Node], module: Module) -> str:
         """'v9 = encoder: Block', of the last value that a module makes."""
@@ -105,36 +81,20 @@ class Words:
         joint = node.op.joint is not None
         rule: Any = node.op.joint if joint else node.op.rules[i]
         own = formulas.parameters(rule, int(joint), len(node.inputs))
-        names = [g, self.names.of(node), *map(self.argument, node.inputs)]
+        names = [g, self.names.of(node), *map(self.names.argument, node.inputs)]
         meant = {key: labels.constant(value) for key, value in node.params.items()} | dict(zip(own, names))
-        *before, written = _written(text.split("\n"), meant)
-        if max(map(len, [*before, written])) > LONGEST or len(before) > MOST_BEFORE or not _is_written(text):
+        *before, written = pretty_lines(text.split("\n"), meant)
+        if max(map(len, [*before, written])) > steptext.LONGEST or len(before) > MOST_BEFORE or not _is_written(text):
             before, written = [], f"{labels.shorten(node.op.name)}′({g})"  # too much for a box
         if share.summed:
             written = f"Σ ({written})" if " " in written else f"Σ {written}"
-        return [_cut(written), *(f"{'and' if i else 'where'} {line}" for i, line in enumerate(before))]
+        return [steptext.cut(written), *(f"{'and' if i else 'where'} {line}" for i, line in enumerate(before))]
 
 
 def _is_written(text: str) -> bool:
     """Whether lines of NumPy do no more than name values, and come to an expression."""
     *before, last = text.split("\n")
     return all(re.match(r"t\d+ = ", line) for line in before) and not last.startswith("the rule of ")
-
-
-def _written(lines: list[str], names: Mapping[str, str]) -> list[str]:
-    """Lines of NumPy, of which all but the last give names to what is used twice, in mathematical writing."""
-    *before, last = lines
-    short: dict[str, str] = {}
-    written = []
-    for line in before:
-        name, _, text = line.partition(" = ")
-        short[name] = name.translate(LOWERED)
-        written.append(f"{short[name]} = {pretty(text, {**names, **short})}")
-    return [*written, pretty(last, {**names, **short})]
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= LONGEST else f"{text[: LONGEST - 2]} …"
 
 
 __all__ = ["MEANINGS", "Words"]

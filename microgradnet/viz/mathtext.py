@@ -6,6 +6,7 @@ import ast
 from collections.abc import Callable, Mapping
 
 RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+LOWERED = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 SUM, PRODUCT, SIGN, POWER, ATOM = range(1, 6)  # how tightly an expression binds
 INFIX = {ast.Add: (" + ", SUM), ast.Sub: (" − ", SUM), ast.Mult: (" · ", PRODUCT), ast.Div: (" / ", PRODUCT),
          ast.MatMult: (" @ ", PRODUCT)}  # fmt: skip
@@ -21,6 +22,18 @@ def pretty(text: str, names: Mapping[str, str] | None = None) -> str:
     except SyntaxError:
         return text
     return _Writer(names or {}).written(tree)[0]
+
+
+def pretty_lines(lines: list[str], names: Mapping[str, str]) -> list[str]:
+    """The same for lines of which all but the last give names t1, t2, … to what is used more than once."""
+    *before, last = lines
+    short: dict[str, str] = {}
+    written = []
+    for line in before:
+        name, _, text = line.partition(" = ")
+        short[name] = name.translate(LOWERED)
+        written.append(f"{short[name]} = {pretty(text, {**names, **short})}")
+    return [*written, pretty(last, {**names, **short})]
 
 
 SHAPING = ("copy", "broadcast_to", "astype")  # says nothing that the shape beside a formula does not say
@@ -138,4 +151,4 @@ def _renamed(tree: ast.expr, names: Mapping[str, str]) -> str:
     return ast.unparse(tree)
 
 
-__all__ = ["pretty"]
+__all__ = ["pretty", "pretty_lines"]

@@ -17,7 +17,7 @@ from . import formulas, labels, steptext
 from .dot import to_dot
 from .equations import Label
 from .picture import Picture
-from .render import svg
+from .render import RenderError, svg
 
 if TYPE_CHECKING:
     from .explain import Explanation, Flow, Step
@@ -44,8 +44,28 @@ def page(explanation: Explanation, lang: str, direction: str = "TB") -> str:
         "svg": drawn[drawn.index("<svg") :],
         "data": _json(_Page(explanation, picture).data(lang)),
     }
-    template = Path(__file__).with_name("page.html").read_text(encoding="utf-8")
-    return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], template)
+    return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], template())
+
+
+def template() -> str:
+    """The page around an explanation: its markup with its style, its words in both languages and its script."""
+    files = {"style": "page.css", "words": "words.js", "script": "page.js"}
+    texts = {key: _file(name) for key, name in files.items()}
+    return re.sub(r"\{\{(\w+)\}\}", lambda match: texts.get(match[1], match[0]), _file("page.html"))
+
+
+def framed(explanation: Explanation) -> str:
+    """The page for a notebook; the table where it would be too large, or nothing renders the graph."""
+    try:
+        text = page(explanation, "en")
+    except (RenderError, ValueError) as error:
+        return f"<pre>{html.escape(str(explanation))}</pre><p>{html.escape(str(error))}</p>"
+    return (f'<iframe srcdoc="{html.escape(text)}" title="Backpropagation, step by step" width="100%" height="760" '
+            'style="border: 1px solid #cbd2d9"></iframe>')  # fmt: skip
+
+
+def _file(name: str) -> str:
+    return Path(__file__).with_name(name).read_text(encoding="utf-8")
 
 
 def _json(data: Any) -> str:
@@ -71,6 +91,9 @@ class _Page:
 
     def __init__(self, explanation: Explanation, picture: Picture) -> None:
         self.explanation, self.names, self.picture = explanation, explanation.names, picture
+        names, places = self.names, self.names.places()
+        self.writing = {names.variable(place): names.of(place) for place in places}
+        self.writing |= {names.gradient_variable(place): names.gradient(place) for place in places}
 
     def data(self, lang: str) -> dict[str, Any]:
         explanation, names = self.explanation, self.names
@@ -96,6 +119,7 @@ class _Page:
         names, node = self.names, step.node
         return {
             "box": self.box(node), "name": names.of(node), "op": node.op.name, "doc": node.op.__doc__ or "",
+            "equation": names.equation(node, step.inputs).partition(" = ")[2],
             "gradient": {"name": names.gradient(node), "value": value(step.gradient)},
             "flows": [self.flow(step, flow) for flow in step.flows],
             "waiting": [{"name": names.gradient(x), "box": self.box(x), "arrived": k, "expected": n}
@@ -112,7 +136,7 @@ class _Page:
 
     def flow(self, step: Step, flow: Flow) -> dict[str, Any]:
         names = self.names
-        formula = self.explanation.formula(step, flow)
+        formula, lines = self.explanation.formula(step, flow), self.explanation.numpy(step, flow)
         first = flow.total is flow.gradient
         found = [label for label in self.explanation.labels(flow.source) if label.name.startswith("BP")]
         equations = [[label.name, self.equation(label), "BP1a" if "BP1" in label.name and label.layer.a is None else ""]
@@ -120,10 +144,9 @@ class _Page:
         return {
             "box": self.box(flow.source), "source": names.of(flow.source), "name": names.gradient(flow.source),
             "leaf": isinstance(flow.source, Tensor), "formula": formula, "legend": self.legend(step, flow, formula),
-            "numpy": "\n".join(self.explanation.numpy(step, flow)), "gradient": value(flow.gradient),
-            "total": None if first else value(flow.total), "arrived": flow.arrived, "expected": flow.expected,
-            "equations": equations,
-            "half": self.half(flow),
+            "numpy": "\n".join(lines), "written": steptext.written(lines, self.writing),
+            "gradient": value(flow.gradient), "total": None if first else value(flow.total),
+            "arrived": flow.arrived, "expected": flow.expected, "equations": equations, "half": self.half(flow),
         }  # fmt: skip
 
     def legend(self, step: Step, flow: Flow, formula: str) -> list[list[str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,12 +15,15 @@ from ..graph import ITEM, Node
 from ..tensor import Tensor
 from . import formulas, labels
 from .frames import calls
+from .mathtext import pretty, pretty_lines
 from .names import Names as GivenNames
 
 if TYPE_CHECKING:
     from ..nn import Module
     from .explain import Explanation, Flow, Step
 
+LONGEST = 56  # characters of a formula
+SIGNS = {"add": "+", "sub": "-", "mul": "*", "div": "/", "matmul": "@"}  # operations that are written between
 RAISED = str.maketrans("0123456789L−", "⁰¹²³⁴⁵⁶⁷⁸⁹ᴸ⁻")
 
 
@@ -101,9 +104,36 @@ class Names:
     def gradient_variable(self, place: Any) -> str:
         return self._errors[place][1] if place in self._errors else f"d{self._variables[place]}"
 
+    def is_number(self, x: Any) -> bool:
+        """Whether an argument is a constant that is written out where it is used."""
+        return isinstance(x, Tensor) and x.ndim == 0 and not x._requires_grad and not self.given.of(x)
+
+    def argument(self, x: Any) -> str:
+        """An argument of an operation, in writing."""
+        if isinstance(x, Node) or isinstance(x, Tensor) and not self.is_number(x):
+            return labels.shorten(self.of(x))
+        text = labels.constant(x.array if isinstance(x, Tensor) else x)
+        return f"({text})" if text.startswith("-") else text
+
+    def equation(self, node: Node, inputs: Sequence[Any]) -> str:
+        """'z² = linear(a¹, w², b²)'."""
+        args = [self.argument(x) for x in inputs if x is not None]
+        if node.op is ITEM:
+            right = f"{args[0]}[{node.params['index']}]"
+        elif node.op.name in SIGNS and len(args) == 2:
+            right = pretty(f"p {SIGNS[node.op.name]} q", {"p": args[0], "q": args[1]})
+        else:
+            right = f"{labels.shorten(node.op.name)}({', '.join(args)})"
+        return f"{self.of(node)} = {cut(right)}"
+
     def arguments(self, step: Step) -> list[str]:
         """The arguments of an operation as they are written in a line of NumPy."""
         return [self._variables[x] if isinstance(x, (Node, Tensor)) else _constant(x) for x in step.inputs]
+
+
+def cut(text: str) -> str:
+    """The text, its end left out where it is too long for a line."""
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 2]} …"
 
 
 def _constant(value: Any) -> str:
@@ -162,6 +192,15 @@ def _item_lines(step: Step, flow: Flow, g: str, target: str) -> list[str]:
     index = step.params["index"]
     begin = [f"{target} = [np.zeros(part.shape, part.dtype) for part in {target[1:]}]"] if len(flow.total) == 1 else []
     return [*begin, f"{target}[{index}] = {target}[{index}] + {g}"]
+
+
+def written(lines: list[str], names: Mapping[str, str]) -> list[str]:
+    """Lines of NumPy in mathematical writing; none where they do more than name values."""
+    if not all(re.match(r"\w+ = [^\[]", line) for line in lines):
+        return []
+    name, _, text = lines[-1].partition(" = ")
+    *before, last = pretty_lines([*lines[:-1], text], names)
+    return [*before, f"{names.get(name, name)} = {last}"]
 
 
 def value_text(value: Any) -> str:
