@@ -7,15 +7,17 @@ own, and costs nothing.
 from __future__ import annotations
 
 import dataclasses
+import operator
 from typing import Any
 
 import numpy as np
 
 from .calls import copied
-from .fuse import Unit, reduced_axes
+from .fuse import Unit
 from .naming import is_number
 from .program import Program, Step, Value, values_in
 from .samples import Samples
+from .scalars import reduced_axes
 
 
 @dataclasses.dataclass(slots=True)
@@ -87,7 +89,7 @@ class Layout:
                 for value in values_in((arg,)):
                     if self.root(value) is root:
                         plain = arg is root and root.shape == unit.shape and (i == 0 or not isinstance(arg, tuple))
-                        if not plain or (step.function.__name__ == "getitem"):
+                        if not plain or step.function is operator.getitem:
                             return False
         return True
 
@@ -220,4 +222,4 @@ class Layout:
 
 def fails(unit: Unit) -> bool:
     """Whether a loop looks at indices, which may be out of range."""
-    return unit.kind == "scatter" or any(step.function.__name__ == "getitem" for step in unit.steps)
+    return unit.kind == "scatter" or any(step.function is operator.getitem for step in unit.steps)
