@@ -36,12 +36,13 @@ _LAZY = {
     "save": "serialization", "load": "serialization", "save_checkpoint": "serialization",
     "load_checkpoint": "serialization", "CheckpointError": "serialization", "set_printoptions": "printing",
     "get_printoptions": "printing", "autocast": "amp", "GradScaler": "amp",
-    "compare": "backprop.comparison", "vmap": "func", "is_anomaly_enabled": "autograd.anomaly",
+    "compare": "backprop.comparison", "compile": "compiler.compiled", "CompileError": "errors", "vmap": "func",
+    "is_anomaly_enabled": "autograd.anomaly",
     "is_anomaly_check_nan_enabled": "autograd.anomaly",
     "Monitor": "diagnosis", "lint": "lints", "LintWarning": "lints",
 }  # fmt: skip
 _LAZY |= dict.fromkeys("""
-    are_deterministic_algorithms_enabled can_cast channels_last compile contiguous_format dtype finfo get_default_device
+    are_deterministic_algorithms_enabled can_cast channels_last contiguous_format dtype finfo get_default_device
     get_float32_matmul_precision get_num_interop_threads get_num_threads iinfo
     is_deterministic_algorithms_warn_only_enabled is_storage layout preserve_format promote_types set_default_device
     set_float32_matmul_precision set_flush_denormal set_num_interop_threads set_num_threads strided typename

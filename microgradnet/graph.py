@@ -12,7 +12,7 @@ import itertools
 import operator
 import sys
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import numpy as np
@@ -41,7 +41,8 @@ _new = object.__new__
 
 _written: dict[int, int] = {}  # id of the array that owns the memory -> when it was last written
 last_write = 0  # the latest of them: a backward pass over younger nodes has nothing to check
-on_write: Callable | None = None  # called with the arrays and the time of each write, in debug mode
+on_write: Callable | None = None  # called with the arrays and the time of each write, in debug mode and in capture
+on_record: Callable | None = None  # called with what a node will hold, in capture
 
 
 def owner(array: np.ndarray) -> Any:
@@ -178,6 +179,8 @@ def record(op: Op, inputs: list, params: dict, needs: int, args: list, output: A
     """
     if recording.inference_used:
         _refuse_inference(op, inputs)
+    if on_record is not None:
+        on_record(op, inputs, params, args, output)
     node = _new(Node)
     node.op, node.inputs, node.params, node.needs = op, inputs, params, _positions[needs]
     node.args, node.output, node.kept = args, output, kept
@@ -258,18 +261,20 @@ class Op:
     view: the result may share its first argument's memory.
     keeps: forward returns (output, arrays), and a rule is given the arrays as `kept=`, which it would else compute once
         more. It must be able to: on Tensors, which have a history, it gets no `kept`.
+    looks: a rule looks at numbers, to take one way or another.
     """
 
     arguments: tuple[str, ...]  # the names of the arrays in the forward
     names: tuple[str, ...]  # of the metadata, where it may be positional
+    looks = False
     takes_parts = False  # whether `joint` fills in the zeros for outputs that nobody used; else it gets them
 
     def __init__(self, name: str, forward: Callable, *rules: Callable | None, joint: Callable | None = None,
                  numpy: Callable | None = None, promotes: bool | str = False, view: bool = False,
-                 keeps: bool = False, doc: str = "") -> None:
+                 keeps: bool = False, looks: bool = False, doc: str = "") -> None:
         self.name, self.forward, self.rules, self.joint = name, forward, rules, joint
         self.keeping = forward if keeps else None
-        self.promotes, self.view = promotes, view
+        self.promotes, self.view, self.looks = promotes, view, looks
         self.differentiable = joint is not None or any(rules)
         self.__doc__ = doc or forward.__doc__
         self.__name__ = self.__qualname__ = name
@@ -355,6 +360,8 @@ class Op:
         mode = _mode.get()
         if not mode.grad or not self.differentiable:
             needs = 0
+        if mode.everything:
+            y = _in_memory(y, () if self.view else values)
         node = record(self, inputs, params, needs, values, y, kept) if needs or mode.everything else None
         if type(y) is tuple:
             parts = tuple(_item(node, i, part, mode) for i, part in enumerate(y))
@@ -434,6 +441,15 @@ class Op:
         if isinstance(error, np.linalg.LinAlgError):
             return LinAlgError(message)
         return DtypeError(message) if isinstance(error, TypeError) else ShapeError(message)
+
+
+def _in_memory(y: Any, args: Collection) -> Any:
+    """A result as arrays of its own: capture knows values by their memory. A NumPy scalar has none, and some results
+    are in that of an argument where there was nothing to do."""
+    if type(y) is tuple:
+        return tuple(_in_memory(part, args) for part in y)
+    shared = any(isinstance(a, np.ndarray) and np.may_share_memory(a, y) for a in args)
+    return y.copy(order="K") if shared else np.asarray(y)
 
 
 def in_own_names(params: dict) -> dict:

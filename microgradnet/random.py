@@ -5,6 +5,7 @@ Every function draws from `generator`, or from `default_generator` if None.
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from .generator import (
     set_rng_state,
 )
 from .ops.creation import as_dtype, as_shape, check_place, made
-from .recording import is_grad_enabled
+from .recording import is_grad_enabled, recorder
 from .tensor import Tensor, describe
 
 if TYPE_CHECKING:
@@ -34,6 +35,17 @@ __all__ = [
 ]  # fmt: skip
 
 _INT64 = np.dtype(np.int64)
+
+
+def drawn(function: Any) -> Any:
+    """Let who captures know a function whose random numbers become a tensor, so that a replay draws others."""
+
+    @functools.wraps(function)
+    def drawing(*args: Any, **kwargs: Any) -> Any:
+        listening = recorder()
+        return function(*args, **kwargs) if listening is None else listening.draw(function, args, kwargs)
+
+    return drawing
 
 
 # --- the draws, as arrays -------------------------------------------------------------------------------------------
@@ -91,6 +103,7 @@ def _floating(caller: str, dtype: np.dtype) -> np.dtype:
 # --- new tensors ----------------------------------------------------------------------------------------------------
 
 
+@drawn
 def rand(*dims: Any, size: Any = None, generator: Generator | None = None, out: Tensor | None = None, dtype: Any = None,
          layout: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """Uniform over [0, 1)."""
@@ -99,6 +112,7 @@ def rand(*dims: Any, size: Any = None, generator: Generator | None = None, out: 
     return made(_uniform(generator, as_shape("rand", dims, size), dtype), requires_grad, out)
 
 
+@drawn
 def randn(*dims: Any, size: Any = None, generator: Generator | None = None, out: Tensor | None = None,
           dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """Standard normal."""
@@ -107,6 +121,7 @@ def randn(*dims: Any, size: Any = None, generator: Generator | None = None, out:
     return made(_normal(generator, as_shape("randn", dims, size), dtype), requires_grad, out)
 
 
+@drawn
 def randint(*bounds: Any, low: Any = None, high: Any = None, size: Any = None, generator: Generator | None = None,
             out: Tensor | None = None, dtype: Any = None, layout: Any = None, device: Any = None,
             requires_grad: bool = False) -> Tensor:
@@ -133,6 +148,7 @@ def _bounds(caller: str, given: list, low: Any, high: Any) -> tuple:
     return low, high
 
 
+@drawn
 def randperm(n: int, *, generator: Generator | None = None, out: Tensor | None = None, dtype: Any = None,
              device: Any = None, requires_grad: bool = False) -> Tensor:
     """A random order of 0 … n - 1, int64 by default."""
@@ -144,6 +160,7 @@ def randperm(n: int, *, generator: Generator | None = None, out: Tensor | None =
     return made(numpy_generator(generator).permutation(n).astype(dtype, copy=False), requires_grad, out)
 
 
+@drawn
 def rand_like(input: Tensor, *, generator: Generator | None = None, dtype: Any = None, device: Any = None,
               requires_grad: bool = False) -> Tensor:
     """Uniform over [0, 1), in the shape and, unless given, the dtype of `input`."""
@@ -151,6 +168,7 @@ def rand_like(input: Tensor, *, generator: Generator | None = None, dtype: Any =
     return made(_uniform(generator, input.shape, _floating("rand_like", as_dtype(dtype, input.dtype))), requires_grad)
 
 
+@drawn
 def randn_like(input: Tensor, *, generator: Generator | None = None, dtype: Any = None, device: Any = None,
                requires_grad: bool = False) -> Tensor:
     """Standard normal, in the shape and, unless given, the dtype of `input`."""
@@ -158,6 +176,7 @@ def randn_like(input: Tensor, *, generator: Generator | None = None, dtype: Any 
     return made(_normal(generator, input.shape, _floating("randn_like", as_dtype(dtype, input.dtype))), requires_grad)
 
 
+@drawn
 def randint_like(input: Tensor, *bounds: Any, low: Any = None, high: Any = None, generator: Generator | None = None,
                  dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """Whole numbers uniform over [low, high), in the shape and, unless given, the dtype of `input`:
@@ -168,6 +187,7 @@ def randint_like(input: Tensor, *bounds: Any, low: Any = None, high: Any = None,
     return made(_integers("randint_like", generator, low, high, input.shape, dtype), requires_grad)
 
 
+@drawn
 def bernoulli(input: Tensor, p: float | None = None, *, generator: Generator | None = None,
               out: Tensor | None = None) -> Tensor:
     """1 with the probability that `input` has there, or with probability `p` everywhere; else 0."""
@@ -176,6 +196,7 @@ def bernoulli(input: Tensor, p: float | None = None, *, generator: Generator | N
     return made(drawn.astype(as_dtype(None, input.dtype, out)), out=out)
 
 
+@drawn
 def normal(mean: Any = 0.0, std: Any = 1.0, size: Any = None, *, generator: Generator | None = None,
            out: Tensor | None = None, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """Normal with that mean and standard deviation: each a number or a Tensor, broadcast; `size` is for two numbers."""
@@ -199,6 +220,7 @@ def _scaled(caller: str, generator: Generator | None, mean: Any, std: Any, shape
     return np.asarray(_normal(generator, shape, dtype) * std + mean, dtype=dtype)
 
 
+@drawn
 def multinomial(input: Tensor, num_samples: int, replacement: bool = False, *, generator: Generator | None = None,
                 out: Tensor | None = None) -> Tensor:
     """Indices drawn with probabilities proportional to a vector, or each row of a matrix: int64, (…, num_samples)."""
@@ -235,6 +257,7 @@ def _without_replacement(numbers: numpy.random.Generator, weights: np.ndarray, c
     return np.argsort(clocks, axis=-1)[..., :count].astype(np.int64, copy=False)
 
 
+@drawn
 def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
     """Poisson numbers with the rates that `input` has."""
     _floating("poisson", input.dtype)
@@ -243,6 +266,7 @@ def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
     return made(np.asarray(numpy_generator(generator).poisson(input.array)).astype(input.dtype))
 
 
+@drawn
 def binomial(count: Tensor, prob: Tensor, generator: Generator | None = None) -> Tensor:
     """How many of `count` trials succeed, each with probability `prob`; the two broadcast."""
     dtype = _floating("binomial", count.dtype)
@@ -255,6 +279,7 @@ def binomial(count: Tensor, prob: Tensor, generator: Generator | None = None) ->
 # --- in place -------------------------------------------------------------------------------------------------------
 
 
+@drawn
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, *, generator: Generator | None = None) -> Tensor:
     """Fill with numbers uniform over [a, b)."""
     if not a <= b:
@@ -268,12 +293,14 @@ def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, *, generator: Gener
     return _fill("uniform_", tensor, values)
 
 
+@drawn
 def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Generator | None = None) -> Tensor:
     """Fill with normal numbers."""
     dtype = _floating("normal_", tensor.dtype)
     return _fill("normal_", tensor, _scaled("normal_", generator, mean, std, tensor.shape, dtype))
 
 
+@drawn
 def exponential_(tensor: Tensor, lambd: float = 1.0, *, generator: Generator | None = None) -> Tensor:
     """Fill with exponential numbers of rate `lambd`, that is of mean 1 / lambd."""
     if not lambd > 0:
@@ -282,6 +309,7 @@ def exponential_(tensor: Tensor, lambd: float = 1.0, *, generator: Generator | N
     return _fill("exponential_", tensor, numpy_generator(generator).standard_exponential(tensor.shape, drawn) / lambd)
 
 
+@drawn
 def geometric_(tensor: Tensor, p: float, *, generator: Generator | None = None) -> Tensor:
     """Fill with how many trials it takes until the first success, each of probability `p`."""
     if not 0 < p < 1:
@@ -289,6 +317,7 @@ def geometric_(tensor: Tensor, p: float, *, generator: Generator | None = None) 
     return _fill("geometric_", tensor, numpy_generator(generator).geometric(p, tensor.shape))
 
 
+@drawn
 def cauchy_(tensor: Tensor, median: float = 0.0, sigma: float = 1.0, *, generator: Generator | None = None) -> Tensor:
     """Fill with numbers of the Cauchy distribution around `median`, of half-width `sigma`."""
     _floating("cauchy_", tensor.dtype)
@@ -297,6 +326,7 @@ def cauchy_(tensor: Tensor, median: float = 0.0, sigma: float = 1.0, *, generato
     return _fill("cauchy_", tensor, median + sigma * numpy_generator(generator).standard_cauchy(tensor.shape))
 
 
+@drawn
 def log_normal_(tensor: Tensor, mean: float = 1.0, std: float = 2.0, *, generator: Generator | None = None) -> Tensor:
     """Fill with exponentials of normal numbers of this mean and standard deviation."""
     _floating("log_normal_", tensor.dtype)
@@ -305,12 +335,14 @@ def log_normal_(tensor: Tensor, mean: float = 1.0, std: float = 2.0, *, generato
     return _fill("log_normal_", tensor, numpy_generator(generator).lognormal(mean, std, tensor.shape))
 
 
+@drawn
 def bernoulli_(tensor: Tensor, p: Any = 0.5, *, generator: Generator | None = None) -> Tensor:
     """Fill with 1 with probability `p`, a number or a Tensor that broadcasts, and 0 else."""
     p = p.array if isinstance(p, Tensor) else p
     return _fill("bernoulli_", tensor, _chances("bernoulli_", generator, p, tensor.shape))
 
 
+@drawn
 def random_(tensor: Tensor, low: Any = None, high: Any = None, *, generator: Generator | None = None) -> Tensor:
     """Fill with whole numbers uniform over [low, high): `random_(high)`, `random_(low, high)`; `random_()` draws from
     all from 0 up that the dtype holds exactly."""

@@ -16,14 +16,15 @@ __all__ = [  # what the package shows of it
 
 
 class Mode:
-    """Whether operations are recorded: `grad` for those that need it, `everything` for all (capture).
+    """Whether operations are recorded: `grad` for those that need it, `everything` for all (capture): True, or whoever
+    is told of writes and random numbers as well.
 
     on, off: the modes that enable_grad and no_grad lead to from here. Inference mode stays, and capture goes on.
     """
 
     __slots__ = ("grad", "inference", "everything", "on", "off")
 
-    def __init__(self, grad: bool, inference: bool = False, everything: bool = False) -> None:
+    def __init__(self, grad: bool, inference: bool = False, everything: Any = False) -> None:
         self.grad, self.inference, self.everything = grad, inference, everything
         self.on = self.off = self
 
@@ -36,6 +37,18 @@ _mode: contextvars.ContextVar[Mode] = contextvars.ContextVar("microgradnet.mode"
 
 
 inference_used = False  # whether inference_mode was ever entered: until then there is nothing to look for
+
+
+def recorder() -> Any:
+    """Who writes down what the function does that is compiled; None where none is."""
+    found = _mode.get().everything
+    return None if isinstance(found, bool) else found
+
+
+def is_capturing() -> bool:
+    """Whether a function is run to be written down. Its next calls have other numbers: who looks at numbers to check
+    them, or to find a shorter way, must then do without."""
+    return bool(_mode.get().everything)
 
 
 class _Recording:
@@ -133,6 +146,11 @@ class inference_mode(_Recording):
     """As `no_grad`, and the results may never take part in a recorded computation; with False it is `enable_grad`."""
 
     mode = _INFERENCE
+
+    def _inside(self, outer: Mode) -> Mode:
+        if outer.everything:
+            return outer.off if self.mode is _INFERENCE else outer.on
+        return self.mode
 
     def __new__(cls, mode: bool | Callable = True) -> Any:
         global inference_used

@@ -94,16 +94,6 @@ def set_flush_denormal(mode: bool) -> bool:
     return False
 
 
-def compile(model: Any = None, *, fullgraph: bool = False, dynamic: bool | None = None, backend: Any = "inductor",
-            mode: str | None = None, options: dict | None = None, disable: bool = False) -> Any:
-    """The model or function itself: it runs eagerly. Also a decorator, with arguments or without."""
-    if model is None:
-        return lambda function: function
-    if not callable(model):
-        raise TypeError(f"compile() expects a module or a function, got {type(model).__name__}")
-    return model
-
-
 # --- about dtypes ---------------------------------------------------------------------------------------------------
 
 

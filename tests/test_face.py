@@ -60,9 +60,11 @@ def test_settings_are_remembered(monkeypatch):
         mg.set_float32_matmul_precision("low")
 
 
-def test_compile_gives_what_it_was_given():
+def test_compile_decorates_functions_and_takes_what_scripts_give_it():
     model = mg.nn.Linear(2, 2)
-    assert mg.compile(model, mode="reduce-overhead") is model
+    compiled = mg.compile(model, mode="reduce-overhead")
+    assert list(compiled.parameters()) == list(model.parameters()) and compiled.in_features == 2
+    assert mg.compile(model, disable=True) is model
 
     @mg.compile
     def double(x):

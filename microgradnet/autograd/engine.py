@@ -12,7 +12,7 @@ import numpy as np
 from .. import graph
 from ..graph import Node, Parts, ShapeError, walk
 from ..ops.shape import sum_to
-from ..recording import enable_grad
+from ..recording import enable_grad, recorder
 from ..tensor import Tensor, describe
 from . import sources
 
@@ -64,6 +64,8 @@ def vjp(roots: list[Tensor], seeds: list[Any], targets: set | None, create_graph
         inputs, params, rules = node.inputs, node.params, op.rules
         if create_graph:
             y, args = _as_tensors(node)
+            if op.looks and recorder() is not None:
+                rules = recorder().of_arrays(rules)
         elif node.kept is not None:
             params = params | {"kept": node.kept}
         shared = None if op.joint is None else op.joint(node.needs, g, y, *args, **params)
@@ -156,7 +158,8 @@ def grad(outputs: Tensor | Sequence[Tensor], inputs: Tensor | Sequence[Tensor], 
     handed = {id(s) for s in seeds}
     for i, (tensor, place) in enumerate(zip(wrt, places)):
         if place in found:
-            results.append(found[place] if create_graph else _owned(found[place], handed))
+            made = found[place]
+            results.append(made if isinstance(made, Tensor) else _owned(made, handed))
         elif materialize_grads:
             results.append(Tensor(np.zeros_like(tensor.array)).requires_grad_(create_graph))
         elif allow_unused:
@@ -188,8 +191,8 @@ def _run(roots, seeds, targets, retain_graph, create_graph):
     retain = create_graph if retain_graph is None else retain_graph
     outer = graph._mode.get()
     graph._mode.set(outer.on if create_graph else outer.off)
-    try:
-        return vjp(roots, seeds, targets, create_graph, retain)
+    try:  # in capture, the rules run on Tensors, and are recorded like any operation
+        return vjp(roots, seeds, targets, create_graph or recorder() is not None, retain)
     finally:
         graph._mode.set(outer)
 
@@ -218,7 +221,7 @@ def _seeds(roots, gradients, create_graph, caller):
                 "Set requires_grad on what it is computed from, and compute it outside no_grad()"
             )
         seed = _one(root, caller) if gradient is None else _fitting(gradient, root, caller)
-        if not create_graph:
+        if not create_graph and recorder() is None:
             seed = (seed._data if isinstance(seed, Tensor) else seed)[()]  # 0-d as a NumPy scalar: several times faster
         elif not isinstance(seed, Tensor):
             seed = Tensor(np.asarray(seed))
@@ -348,6 +351,11 @@ def _owned(g: Any, handed: set[int]) -> Tensor:
 
 
 def _accumulate(gradients: Any, seeds: list, create_graph: bool) -> None:
+    if not create_graph and recorder() is not None:
+        for tensor, g in gradients:
+            recorder().before_adding(tensor)
+            tensor._grad = g.clone() if tensor._grad is None else tensor._grad + g
+        return
     if create_graph:
         with enable_grad():
             for tensor, g in gradients:

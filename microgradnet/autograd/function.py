@@ -192,12 +192,17 @@ def _output(node: Node, ctx: FunctionCtx, i: int, y: Any, args: tuple, mode: rec
     if any(y is x for x in ctx._dirty):
         return _rewritten(node, i, y, mode)
     borrowed = any(isinstance(a, Tensor) and graph.owner(a.array) is graph.owner(y.array) for a in args)
-    out = graph._item(node, i, y.array.copy() if borrowed else y._data, mode)
+    out = graph._item(node, i, _copied(y) if borrowed else y._data, mode)
     if any(y is x for x in ctx._constant):
         out._requires_grad = False
         if not mode.everything:
             out.node = None
     return out
+
+
+def _copied(x: Tensor) -> np.ndarray:
+    with no_grad():
+        return x.clone().array
 
 
 def _rewritten(node: Node, i: int, x: Tensor, mode: recording.Mode) -> Tensor:
@@ -264,7 +269,7 @@ def _gradients(cls: type[Function], g: Parts, y: tuple, ctx: FunctionCtx, args: 
     for i, x in enumerate(given[:count]):
         if x is not None:
             _check_gradient(cls.__name__, i, x, args[i])
-    if recorded:
+    if recorded or recording.is_capturing():
         return given
     return [None if x is None else x.array.view() for x in given]  # a view: nobody may take it for its own
 

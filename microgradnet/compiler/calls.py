@@ -30,6 +30,17 @@ def as_array(number: float, dtype: Any) -> Any:
     return np.array(number, dtype)
 
 
+class Draw:
+    """Random numbers of a generator, others at each call."""
+
+    def __init__(self, draw: Callable[[], Any], generator: Any) -> None:
+        self.draw, self.generator = draw, generator
+        self.__name__ = "draw"
+
+    def __call__(self) -> Any:
+        return self.draw()
+
+
 class Refusal:
     """What a forward refuses: it raises where a condition is not what it was when the program was made.
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 import keyword
 import re
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
+from ..nn import Module
+from ..tensor import Tensor
 from .program import Value
 
 LITERALS = (bool, int, float, str, np.generic, np.dtype, type, type(None), type(...))  # what `literal` can write
@@ -39,6 +43,49 @@ class Names:
             self.counts[stem] = n = self.counts.get(stem, 0) + 1
             if f"{stem}{n}" not in self.taken:
                 return self(f"{stem}{n}")
+
+
+def names_of_arguments(function: Any, args: tuple, kwargs: dict) -> dict[Tensor, str]:
+    """What the tensors among a call's arguments are called in the function."""
+    try:
+        signature = inspect.signature(function.forward if isinstance(function, Module) else function)
+        bound = signature.bind(*args, **kwargs).arguments
+    except (TypeError, ValueError):
+        return {}
+    names: dict[Tensor, str] = {}
+    for name, value in bound.items():
+        found: list[Tensor] = []
+        _tensors(value, found)
+        names.update(zip(found, [name] if len(found) == 1 else (f"{name}{i}" for i in range(1, len(found) + 1))))
+    return names
+
+
+def _tensors(tree: Any, into: list) -> None:
+    if isinstance(tree, Tensor):
+        into.append(tree)
+    elif isinstance(tree, (list, tuple, dict)):
+        for part in tree.values() if isinstance(tree, dict) else tree:
+            _tensors(part, into)
+
+
+def names_of_state(modules: Iterable[Module]) -> dict[Tensor, str]:
+    """What a person would call the parameters and buffers of modules: fc1_weight; w1 and b1 where they have numbers."""
+    modules = dict.fromkeys(modules)
+    inner = {child for module in modules for child in module.modules() if child is not module}
+    names: dict[Tensor, str] = {}
+    for module in modules:
+        if module in inner:
+            continue
+        named = [*module.named_parameters(), *module.named_buffers()]
+        numbers: dict[str, int] = {}
+        for name, tensor in named:
+            place, _, leaf = name.rpartition(".")
+            if place.isdigit():
+                number = numbers.setdefault(place, len(numbers) + 1)
+                names[tensor] = f"{ {'weight': 'w', 'bias': 'b'}.get(leaf, leaf)}{number}"
+            else:
+                names[tensor] = name.replace(".", "_")
+    return names
 
 
 def constant_name(array: Any) -> str:

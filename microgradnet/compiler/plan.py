@@ -8,14 +8,15 @@ What a call returns is made anew each time.
 from __future__ import annotations
 
 import dataclasses
+import operator
 from typing import Any
 
 import numpy as np
 
 from ..graph import Op
-from .calls import cast, copied, is_ufunc_method, updated
+from .calls import Refusal, cast, copied, is_ufunc_method, updated
 from .program import Program, Step, Value, values_in
-from .samples import Samples, samples_of
+from .samples import Samples, generator_of, samples_of
 
 
 @dataclasses.dataclass(eq=False, slots=True)
@@ -63,6 +64,17 @@ def takes_out(step: Step, samples: Samples) -> bool:
         return function.nout == 1
     methods = is_ufunc_method(function, "reduce") or is_ufunc_method(function, "accumulate")
     return methods or function in (cast, copied, updated)
+
+
+def may_refuse(step: Step) -> bool:
+    """Whether the values that a step is given may make it raise an error: an index that is out of range, say."""
+    function = step.function
+    if isinstance(function, Op):
+        return generator_of(step) is None
+    if function in (operator.getitem, np.take, np.take_along_axis, updated):
+        given = values_in((step.args[1:], step.params))
+        return any(isinstance(v.dtype, np.dtype) and v.dtype.kind in "iu" for v in given)
+    return isinstance(function, Refusal)
 
 
 def _in_place(step: Step) -> bool:
@@ -133,7 +145,11 @@ class _Planner:
         return last
 
     def targets_in_place(self) -> dict[Value, Value]:
-        """New value -> the state in whose place it goes, for those that a step may write there."""
+        """New value -> the state in whose place it goes, for those that a step may write there.
+
+        Nothing is written before the last step that may raise an error: then a call that fails has done nothing.
+        """
+        refusal = max((i for i, step in enumerate(self.program.steps) if may_refuse(step)), default=-1)
         maker = {step.out: (i, step) for i, step in enumerate(self.program.steps) if isinstance(step.out, Value)}
         found: dict[Value, Value] = {}
         for target, new in self.program.writes:
@@ -143,7 +159,8 @@ class _Planner:
             alike = target.shape == new.shape and target.dtype == new.dtype
             read_after = self.last.get(target, -1) > i
             operand = any(self.root_of(v) is target for v in values_in((step.args, step.params)))
-            if alike and takes_out(step, self.samples) and not read_after and (_in_place(step) or not operand):
+            ready = i > refusal and not read_after
+            if alike and takes_out(step, self.samples) and ready and (_in_place(step) or not operand):
                 if step.function is np.dot and not target.source.read().flags.c_contiguous:  # type: ignore[union-attr]
                     continue
                 found[new] = target

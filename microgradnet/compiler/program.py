@@ -25,12 +25,14 @@ class Value:
     dtype: of the array; `float` or `int` for a number, whose shape is ().
     name: what a person would call it ('w1', 'z2', 'x'), or empty.
     source: where a value from outside comes from; None for one that a step makes.
+    like: of an argument, an array that lies in memory as the arguments will.
     """
 
     shape: tuple[int, ...]
     dtype: Any
     name: str = ""
     source: Source | None = None
+    like: np.ndarray | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -10,20 +10,41 @@ from typing import Any
 
 import numpy as np
 
+from ..generator import default_generator
 from ..graph import Op
-from .calls import Refusal
+from .calls import Draw, Refusal
 from .program import Program, Step, Value, replaced
 
 RANDOM = {"dropout_mask", "uniform_like"}  # operations that draw numbers: each call counts, and no two are the same
 
 
+def generator_of(step: Step) -> Any:
+    """The generator of the random numbers that a step draws; None for others."""
+    if isinstance(step.function, Draw):
+        return step.function.generator
+    if getattr(step.function, "name", "") in RANDOM:
+        return step.params.get("generator") or default_generator
+    return None
+
+
 def is_pure(step: Step) -> bool:
     """Whether a step may be left out, or stand for another like it."""
-    return not isinstance(step.function, Refusal) and getattr(step.function, "name", "") not in RANDOM
+    return not isinstance(step.function, (Refusal, Draw)) and getattr(step.function, "name", "") not in RANDOM
+
+
+def laid_out_as(array: np.ndarray, fill: Any = 0) -> np.ndarray:
+    """An array of the same shape, dtype and strides."""
+    reach = [(n - 1) * step for n, step in zip(array.shape, array.strides)] if array.size else []
+    before, after = -sum(r for r in reach if r < 0), sum(r for r in reach if r > 0)
+    memory = np.zeros(before + after + array.itemsize, np.uint8)
+    alike: np.ndarray = np.ndarray(array.shape, array.dtype, memory, before, array.strides)
+    alike[...] = fill
+    return alike
 
 
 class Samples(dict):
-    """By Value. An argument of the program is taken to lie in row-major order, what is there already as it does."""
+    """By Value. What comes from outside lies in memory as it did when it was seen; an argument of which that is not
+    known, in row-major order."""
 
     def __missing__(self, value: Value) -> Any:
         if isinstance(value.dtype, type) and value.dtype in (float, int, bool):
@@ -31,9 +52,10 @@ class Samples(dict):
         elif value.source is not None and value.source.kind == "constant":
             sample = value.source.read()
         else:
-            like = value.source.read() if value.source is not None and value.source.kind == "state" else None
+            source = value.source
+            like = source.read() if source is not None and source.kind == "state" else value.like
             fill = 0 if np.dtype(value.dtype).kind in "iu" else 1
-            sample = np.full(value.shape, fill, value.dtype) if like is None else np.full_like(like, fill)
+            sample = np.full(value.shape, fill, value.dtype) if like is None else laid_out_as(like, fill)
         self[value] = sample
         return sample
 

@@ -65,7 +65,8 @@ def _shadows(trace: Trace) -> dict[str, Any]:
             return np.asarray(x, dtype, **params)
         if is_number(x):
             return trace.call(as_array, (x, np.dtype(dtype)))
-        return x if dtype is None or dtype == x.dtype else x.astype(dtype)
+        x = x if dtype is None or dtype == x.dtype else x.astype(dtype)
+        return x.copy() if params.get("order") == "C" and not x.flags.c_contiguous else x
 
     def maker(function: Callable) -> Callable:
         def make(first: Any, *args: Any, **params: Any) -> Any:

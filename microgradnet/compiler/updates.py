@@ -4,14 +4,14 @@ does. The learning rate and the step count are numbers that change from call to 
 from __future__ import annotations
 
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..optim.optimizer import Group, Optimizer
 from ..tensor import Tensor
-from .program import Source, Step, Value
+from .program import Source, Step, Value, replaced, values_in
 from .samples import Samples
 from .traced import Escaped, Trace, Traced
 from .tracing import number_shadows, rebound
@@ -63,13 +63,14 @@ class _StandIn:
 Ready = list[tuple[Tensor, Value, Value]]
 
 
-def update_of(optimizer: Optimizer, group: Group, ready: Ready) -> Update:
+def update_of(optimizer: Optimizer, group: Group, ready: Ready, changing: Collection[str] = ()) -> Update:
     """The update of some parameters of a group, each given with its own Value and that of its gradient.
 
-    The optimizer must have made a step before, so that its state is there. `lr` and numbers in the state are read anew
-    at each call; the group's other options are as they are now. A formula that cannot be followed is one step.
+    The optimizer must have made a step before, so that its state is there. `lr`, numbers in the state and the options
+    named in `changing` (each a float, or a tuple of them, and not 0) are read anew at each call; the group's other
+    options are as they are now. A formula that cannot be followed is one step.
     """
-    rate = Value((), float, "lr", Source("number", lambda: float(group["lr"])))
+    options = {name: _option(group, name) for name in ("lr", *changing) if name in group}
     values: dict[Value, tuple[Tensor, str]] = {}
     for param, _, _ in ready:
         for name, entry in optimizer.state[param].items():
@@ -77,12 +78,20 @@ def update_of(optimizer: Optimizer, group: Group, ready: Ready) -> Update:
             if value is not None:
                 values[value] = param, name
     try:
-        steps, writes = _followed(optimizer, group, ready, rate, values)
+        steps, writes = _followed(optimizer, group, ready, options, values)
     except Exception:  # whatever a formula may do with what it does not expect
-        steps, writes = _opaque(optimizer, group, ready, rate, values)
+        steps, writes = _opaque(optimizer, group, ready, options, values)
     for step in steps:
         step.note = type(optimizer).__name__
     return Update(steps, writes, values)
+
+
+def _option(group: Group, name: str) -> Any:
+    """The Value, or Values, of an option that is read anew at each call."""
+    if isinstance(group[name], tuple):
+        return tuple(Value((), float, f"{name}{i + 1}", Source("number", lambda i=i: float(group[name][i])))  # type: ignore[misc]
+                     for i in range(len(group[name])))
+    return Value((), float, name, Source("number", lambda: float(group[name])))
 
 
 def _kept_value(optimizer: Optimizer, param: Tensor, name: str, entry: Any) -> Value | None:
@@ -108,7 +117,7 @@ def _states(optimizer: Optimizer, ready: Ready, values: dict, entry_of: Callable
     return states
 
 
-def _followed(optimizer: Optimizer, group: Group, ready: Ready, rate: Value, values: dict) -> tuple[list, list]:
+def _followed(optimizer: Optimizer, group: Group, ready: Ready, options: dict, values: dict) -> tuple[list, list]:
     trace, samples = Trace(), Samples()
     arrays: list[tuple[Value, Traced]] = []
 
@@ -127,8 +136,9 @@ def _followed(optimizer: Optimizer, group: Group, ready: Ready, rate: Value, val
     stand_in: Any = _StandIn(optimizer, lambda method: rebound(method, trace, **number_shadows(trace)), state=states,
                              _scratch=_Scratch(trace))
     with np.errstate(all="ignore"):
-        stand_in._update(given, {**group, "lr": stand(rate)})
-    if trace.escaped or trace.decisions:
+        stand_in._update(given, {**group, **{name: replaced(option, stand) for name, option in options.items()}})
+    numbers = set(values_in(options))  # of which none is 0
+    if trace.escaped or any(value not in numbers for _, value, _ in trace.decisions):
         raise Escaped(f"{type(optimizer).__name__}: the numbers decide what its update does")
     writes = [(value, traced.current()) for value, traced in arrays if traced.current() is not value]
     for value, (param, name) in values.items():
@@ -137,21 +147,21 @@ def _followed(optimizer: Optimizer, group: Group, ready: Ready, rate: Value, val
     return trace.steps, writes
 
 
-def _opaque(optimizer: Optimizer, group: Group, ready: Ready, rate: Value, values: dict) -> tuple[list, list]:
+def _opaque(optimizer: Optimizer, group: Group, ready: Ready, options: dict, values: dict) -> tuple[list, list]:
     """One step, which runs the update on copies."""
     targets = [p for _, p, _ in ready] + list(values)
 
-    def updated_state(lr: float, gradients: list, *old: Any) -> tuple:
+    def updated_state(numbers: list, gradients: list, *old: Any) -> tuple:
         new = dict(zip(targets, (x.copy(order="K") if isinstance(x, np.ndarray) else x for x in old)))
         states = _states(optimizer, ready, values, lambda v: new[v] if isinstance(v.dtype, type) else Tensor(new[v]))
         given = [(param, new[p], g) for (param, p, _), g in zip(ready, gradients)]
         stand_in: Any = _StandIn(optimizer, lambda method: method, state=states)
         with np.errstate(all="ignore"):
-            stand_in._update(given, {**group, "lr": lr})
+            stand_in._update(given, {**group, **dict(zip(options, numbers))})
         entries = (states[param][name] for param, name in values.values())
         return (*(p for _, p, _ in given), *(e.array if isinstance(e, Tensor) else e for e in entries))
 
     updated_state.__name__ = f"{type(optimizer).__name__.lower()}_update"
     outs = tuple(Value(v.shape, v.dtype, v.name) for v in targets)
-    step = Step(updated_state, (rate, [g for _, _, g in ready], *targets), {}, outs)
+    step = Step(updated_state, (list(options.values()), [g for _, _, g in ready], *targets), {}, outs)
     return [step], list(zip(targets, outs))

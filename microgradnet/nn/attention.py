@@ -11,6 +11,7 @@ from typing import Any
 from .. import ops
 from ..graph import DtypeError, ShapeError
 from ..ops.creation import ones, zeros
+from ..recording import is_capturing
 from ..tensor import Tensor, describe
 from .dropout import dropout
 from .padding import pad
@@ -54,7 +55,7 @@ def _masked_softmax(scores: Tensor, mask: Tensor) -> Tensor:
         scores, blind = scores.masked_fill(~mask, -math.inf), ~mask.any(-1, keepdim=True)
     else:
         scores, blind = scores + mask, (mask == -math.inf).all(-1, keepdim=True)
-    if not blind.array.any():
+    if not is_capturing() and not blind.array.any():
         return ops.softmax(scores, dim=-1)
     return ops.softmax(scores.masked_fill(blind, 0.0), dim=-1).masked_fill(blind, 0.0)
 

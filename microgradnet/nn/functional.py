@@ -16,6 +16,7 @@ from .. import ops, random
 from ..graph import Op, ShapeError
 from ..recording import no_grad
 from ..ops import gelu, sigmoid, softplus, tanh
+from ..ops.creation import zeros
 from ..ops.inplace import in_place
 from ..ops.ranges import arange
 from ..tensor import Tensor, describe
@@ -64,12 +65,15 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
     """Labels (…) as rows (…, num_classes) of zeros with a 1 at the label, int64; by default as many as occur."""
     if tensor.dtype.kind not in "iu":
         raise TypeError(f"one_hot(): labels must be of a whole-number dtype, got {describe(tensor)}; call .long()")
-    low, high = (tensor.array.min(), tensor.array.max()) if tensor.numel() else (0, -1)
     if num_classes == -1 and tensor.numel():
-        num_classes = int(high) + 1
-    if num_classes <= 0 or low < 0 or high >= num_classes:
-        raise ValueError(f"one_hot(): labels from {low} to {high} do not fit {num_classes} classes")
-    return (tensor.unsqueeze(-1) == arange(num_classes)).to(np.dtype(np.int64))
+        num_classes = int(tensor.array.max()) + 1
+    if num_classes <= 0:
+        raise ValueError(f"one_hot(): labels {describe(tensor)} do not fit {num_classes} classes")
+    try:
+        return zeros(*tensor.shape, num_classes, dtype=np.dtype(np.int64)).scatter(-1, tensor.unsqueeze(-1), 1)
+    except IndexError:
+        low, high = tensor.array.min(), tensor.array.max()
+        raise ValueError(f"one_hot(): labels from {low} to {high} do not fit {num_classes} classes") from None
 
 
 # --- activations ----------------------------------------------------------------------------------------------------

@@ -47,6 +47,7 @@ def write(op: Op, x: Tensor, *operands: Any, **params: Any) -> Tensor:
         _keep(x.array, result.node)
         if isinstance(result.node.args[0], np.ndarray):
             old._data = result.node.args[0]
+    _announce(x, result)
     x.array[...] = result._data
     graph.stamp(x.array)
     if tracked:
@@ -56,6 +57,13 @@ def write(op: Op, x: Tensor, *operands: Any, **params: Any) -> Tensor:
         node.time = graph.clock()  # it has seen the write
         _rebase(x, node)
     return x
+
+
+def _announce(x: Tensor, result: Tensor) -> None:
+    """Tell who captures that x's memory is about to be given a result."""
+    recorder = recording.recorder()
+    if recorder is not None:
+        recorder.wrote(x.array, result)
 
 
 def _keep(array: np.ndarray, node: Node) -> None:
@@ -208,13 +216,16 @@ def setitem(self: Tensor, where: Any, value: Any) -> None:
         value = Tensor(np.asarray(value))
     if not isinstance(value, (Tensor, int, float)):
         raise TypeError(f"a {type(value).__name__} cannot be written into a tensor; give a number or a tensor of it")
-    if tracked:
+    if tracked or recording._mode.get().everything:
         if isinstance(value, Tensor) and value.dtype != self.dtype:
             value = value.to(self.dtype)
         result = index.setitem_op(_stand_in(self), value, *tensors, index=parts)
         node = result.node
+        _announce(self, result)
         self.array[...] = result._data
         graph.stamp(self.array)
+        if not tracked:
+            return
         node.time = graph.clock()
         _rebase(self, node)
         return

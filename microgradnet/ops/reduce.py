@@ -130,7 +130,8 @@ def _deviation_rule(g, y, x, dim=None, correction=1, keepdim=False):
     return _variance_rule(g, None, x, dim, correction, keepdim)
 
 
-prod = Op("prod", _product, _product_rule, numpy=np.prod, doc="The product over `dim`, all dimensions if None.")
+prod = Op("prod", _product, _product_rule, numpy=np.prod, looks=True,
+          doc="The product over `dim`, all dimensions if None.")
 _var = Op("var", _variance, _variance_rule)
 _std = Op("std", _deviation, _deviation_rule)
 

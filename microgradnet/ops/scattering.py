@@ -101,7 +101,8 @@ def _as(mask, like):
     return mask.astype(like.dtype) if isinstance(mask, np.ndarray) else mask.to(like.dtype)
 
 
-scatter_product_op = Op("scatter_prod", _accumulate(np.multiply), _product_rule_x, None, _product_rule_source)
+scatter_product_op = Op("scatter_prod", _accumulate(np.multiply), _product_rule_x, None, _product_rule_source,
+                        looks=True)
 scatter_max_op = Op("scatter_amax", _accumulate(np.maximum), None, None, None, joint=_extreme_rules)
 scatter_min_op = Op("scatter_amin", _accumulate(np.minimum), None, None, None, joint=_extreme_rules)
 

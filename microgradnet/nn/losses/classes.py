@@ -10,6 +10,7 @@ import numpy as np
 from ... import ops
 from ...graph import Op, ShapeError
 from ...ops import loss as fused
+from ...recording import is_capturing
 from ...tensor import Tensor, describe
 from .common import WeightedLoss, check_tensors, legacy_reduction, reduced
 
@@ -127,14 +128,14 @@ def _label_shape(input: Tensor, dim: int) -> tuple[int, ...]:
 
 
 def _check_labels(name: str, input: Tensor, target: Tensor, dim: int, ignore_index: int) -> None:
-    labels, classes = target.array, input.shape[dim]
+    labels, classes = target._data, input.shape[dim]
     if labels.shape != _label_shape(input, dim):
         other = f", class probabilities {tuple(input.shape)}" if name == "cross_entropy" else ""
         raise ShapeError(f"{name}(): target {describe(target)} does not fit input {describe(input)}: labels have shape "
                          f"{_label_shape(input, dim)}{other}")
     if labels.dtype.kind not in "iu":
         raise TypeError(f"{name}(): target {describe(target)} must hold labels, whole numbers; call target.long()")
-    if labels.size and not 0 <= labels.min() <= labels.max() < classes:
+    if not is_capturing() and labels.size and not 0 <= labels.min() <= labels.max() < classes:
         wrong = ((labels < 0) | (labels >= classes)) & (labels != ignore_index)
         if wrong.any():
             place = tuple(int(i) for i in np.argwhere(wrong)[0])

@@ -7,7 +7,9 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from ...graph import stamp
+from ...graph import Op
+from ...ops.inplace import write
+from ...recording import no_grad
 from ...tensor import Tensor
 
 
@@ -29,6 +31,21 @@ def _norm(x: np.ndarray, p: float) -> float:
     return float(np.linalg.norm(x.astype(np.float64), p)) if x.size else 0.0
 
 
+def _total(*arrays, p):
+    total = _norm(np.array([_norm(a, p) for a in arrays]), p)
+    return np.asarray(total, np.result_type(*(a.dtype for a in arrays)))
+
+
+def _held(x, norm, /, most):
+    factor = most / (float(norm) + 1e-6)
+    with np.errstate(invalid="ignore"):
+        return x * (1.0 if factor >= 1 else factor)  # nan scales too, so that it is seen
+
+
+_total_norm = Op("total_norm", _total, doc="The p-norm of arrays as one vector.")
+_scaled_down = Op("scaled_down", _held, doc="x · most / norm, where that is less than x.")
+
+
 def get_total_norm(tensors: Tensor | Iterable[Tensor], norm_type: float = 2.0, error_if_nonfinite: bool = False,
                    foreach: bool | None = None) -> Tensor:
     """The p-norm of all elements as one vector: the norm of the norms; 0 where there are no tensors.
@@ -39,11 +56,11 @@ def get_total_norm(tensors: Tensor | Iterable[Tensor], norm_type: float = 2.0, e
     if not tensors:
         return Tensor(np.zeros((), np.float32))
     p = float(norm_type)
-    total = _norm(np.array([_norm(t.array, p) for t in tensors]), p)
-    if error_if_nonfinite and not math.isfinite(total):
-        raise RuntimeError(f"the total norm of order {p} of the gradients is {total}, so they cannot be clipped; with "
-                           "error_if_nonfinite=False they would be scaled by it all the same")
-    return Tensor(np.asarray(total, np.result_type(*(t.dtype for t in tensors))))
+    total = _total_norm(*tensors, p=p)
+    if error_if_nonfinite and not math.isfinite(total.item()):
+        raise RuntimeError(f"the total norm of order {p} of the gradients is {total.item()}, so they cannot be "
+                           "clipped; with error_if_nonfinite=False they would be scaled by it all the same")
+    return total
 
 
 def clip_grad_norm_(parameters: Tensor | Iterable[Tensor], max_norm: float, norm_type: float = 2.0,
@@ -59,16 +76,13 @@ def clip_grads_with_norm_(parameters: Tensor | Iterable[Tensor], max_norm: float
                           foreach: bool | None = None) -> None:
     """Scale all gradients down, in place, by max_norm / total_norm, if that is below 1: `clip_grad_norm_` for a norm
     that is known already."""
-    factor = float(max_norm) / (float(total_norm) + 1e-6)
-    if not factor >= 1:  # nan scales too, so that it is seen
+    with no_grad():
         for g in _gradients(parameters):
-            with np.errstate(invalid="ignore"):
-                np.multiply(g.array, factor, out=g.array)
-            stamp(g.array)
+            write(_scaled_down, g, total_norm, most=float(max_norm))
 
 
 def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float, foreach: bool | None = None) -> None:
     """Hold each element of each gradient within ±clip_value, in place."""
-    for g in _gradients(parameters):
-        np.clip(g.array, -clip_value, clip_value, out=g.array)
-        stamp(g.array)
+    with no_grad():
+        for g in _gradients(parameters):
+            g.clamp_(-clip_value, clip_value)

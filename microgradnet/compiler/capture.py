@@ -1,0 +1,457 @@
+"""Capture: a function of tensors is run once, and what it does is written down as a program.
+
+The function runs as ever, on its real arguments, in a mode in which every operation tells the recorder of itself:
+those of the forward pass, the rules of `backward()`, run on Tensors, and the writes into parameters and buffers. What
+an operation is given and what it makes is known by memory (`places`), so that aliases and views need no care. An
+optimizer's step is told as a whole; `updates` knows it as steps.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
+
+import numpy as np
+
+from .. import graph, recording
+from ..errors import CompileError
+from ..generator import Generator, default_generator
+from ..graph import ITEM, Node, Op
+from ..optim import Optimizer
+from ..recording import Mode
+from ..tensor import Tensor, describe
+from .calls import Draw
+from .guards import Watch
+from .naming import names_of_arguments, names_of_state
+from .places import Memory, Place, constant
+from .program import Program, Source, Step, Value, values_in
+from .samples import is_pure, laid_out_as
+from .taps import cannot, listening
+from .updates import update_of
+
+_one_at_a_time = threading.RLock()
+
+# Operations whose result has a shape that the values decide.
+_SHAPED_BY_VALUES = {"unique", "unique_consecutive", "repeated_index"}
+
+
+# Who may look into a tensor's array: these modules of the package tell what they compute, or do not compute with it;
+# these functions look at its shape.
+_TOLD = {f"microgradnet.{name}" for name in ("graph", "tensor", "lints", "ops.inplace", "ops.views", "ops.facts",
+                                            "autograd.engine", "autograd.function", "compiler.capture")}  # fmt: skip
+_LOOKERS = {(f"microgradnet.{name}", function) for name, function in (
+    ("ops.creation", "_like"), ("ops.index", "_scattered_to"), ("ops.index", "<listcomp>"), ("ops.shape", "view"),
+    ("nn.embedding", "embedding"))}  # fmt: skip
+
+
+class Recording:
+    """What came of one run: the program, and what it takes for granted.
+
+    result: what the function returned, with a Value for each Tensor. differentiable: whether a gradient could flow
+        from it; then a program, which leaves no graph behind, cannot stand for the function.
+    gradients: (a tensor, or which of the arguments' it is, Value or None): what its `.grad` is to be after each call.
+    states: the tensors from outside that were used. written: those of them whose memory is written.
+    optimizers: those that stepped.
+    watch: the Python variables that may have had a part in it. changing: options of optimizers that are read anew.
+    waiting: tensors to whose `.grad` more is added: it must be there, or not, as it was.
+    """
+
+    def __init__(self, watch: Watch, changing: Collection[str]) -> None:
+        self.program, self.watch, self.changing = Program([], []), watch, changing
+        self.result: Any = None
+        self.differentiable = False
+        self.gradients: list[tuple[Tensor | int, Value | None]] = []
+        self.states: dict[Tensor, None] = {}
+        self.optimizers: dict[Optimizer, None] = {}
+        self.written: list[Tensor] = []
+        self.waiting: list[tuple[Tensor, bool]] = []
+
+
+def _listens(method: Callable) -> Callable:
+    """What a Recorder hears; nothing any more, once the function has done what no program could repeat."""
+
+    @functools.wraps(method)
+    def listening(self: Recorder, *args: Any) -> None:
+        if self.error is None:
+            try:
+                method(self, *args)
+            except CompileError as error:
+                self.fail(error)
+
+    return listening
+
+
+class Recorder:
+    """Listens while a function runs, and writes its program.
+
+    lenient: where that cannot be, let the function go on as ever, and keep the error.
+    """
+
+    def __init__(self, watch: Watch, changing: Collection[str] = (), lenient: bool = False) -> None:
+        self.found, self.lenient = Recording(watch, changing), lenient
+        self.error: CompileError | None = None
+        self.steps = self.found.program.steps
+        self.memory = Memory(self.write_down)
+        self.fixed: set[Value] = set()  # what is computed from constants alone
+        self.on, self.off = Mode(True, everything=self), Mode(False, everything=self)
+        self.on.off, self.off.on = self.off, self.on
+        self.outside: dict[Value, tuple[Tensor, Place]] = {}  # the state the function found there
+        self.arguments: dict[Tensor, tuple[int, Place, Value]] = {}
+        self.made: dict[int, Any] = {}  # tensors that were made meanwhile, by their id
+        self.touched: dict[Tensor, bool] = {}  # whose .grad was set or added to: whether there was one before
+        self.consumed: set[Tensor] = set()  # whose .grad an optimizer has used
+        self.rates: list[tuple[dict, Any]] = []  # the groups that were updated, each with its learning rate then
+        self.numbers: list[tuple[Value, Value]] = []
+        self.kept: dict[Value, tuple[Tensor, str]] = {}  # what optimizers keep
+        self.expected: list[np.ndarray] = []  # the writes that were announced
+        self.stepping = False  # whether an optimizer makes its step
+
+    def fail(self, error: CompileError) -> None:
+        """Raise an error, or note it."""
+        if not self.lenient:
+            raise error
+        self.error = error
+
+    def refuse(self, why: str) -> None:
+        """The function does what a program could not repeat."""
+        self.fail(cannot(why))
+
+    def write_down(self, step: Step) -> None:
+        """Add a step to the program."""
+        self.steps.append(step)
+        if is_pure(step) and all(map(self.is_fixed, values_in((step.args, step.params)))):
+            self.fixed.update(values_in(step.out))
+
+    def is_fixed(self, value: Value) -> bool:
+        """Whether a value is the same at each call."""
+        return value in self.fixed or value.source is not None and value.source.kind == "constant"
+
+    # --- values -----------------------------------------------------------------------------------------------------
+
+    def value_of(self, array: np.ndarray, tensor: Tensor | None = None) -> Value:
+        """The Value of what an array holds now; of one that is new here, whose `tensor` it is."""
+        place = self.memory.find(array)
+        if place is None:
+            return self._from_outside(array, tensor)
+        assert place.value is not None
+        source = place.value.source
+        if source is not None and source.kind == "input" and tensor is not None:
+            if tensor not in self.arguments and id(tensor) not in self.made and tensor.node is None:
+                raise cannot(f"{describe(tensor)} from outside shares memory with an argument, and may not with a "
+                             "later one; clone() one of them")
+        return place.value
+
+    def _from_outside(self, array: np.ndarray, tensor: Tensor | None) -> Value:
+        if tensor is None or id(tensor) in self.made:
+            value = constant(array.copy(order="K"))
+            self.memory.new(array, value)
+            return value
+        if tensor.node is not None and tensor.requires_grad:
+            raise _of_another_graph(tensor.shape)
+        if tensor in self.found.states:
+            raise cannot(f"the memory of {describe(tensor)} was replaced while the function ran; keep that outside")
+        self.found.states[tensor] = None
+        value = Value(array.shape, array.dtype, tensor.name or "", Source("state", lambda: tensor.array))
+        self.outside[value] = tensor, self.memory.new(array, value)
+        return value
+
+    @_listens
+    def argument(self, tensor: Tensor, index: int, name: str) -> None:
+        """Make a tensor known as an argument of the function."""
+        if tensor in self.arguments:
+            return  # given twice, and so in every call of the program
+        array = tensor.array
+        if self.memory.sharing(array):
+            raise cannot("two arguments share memory, and later ones may not; clone() one of them")
+        source = Source("input", lambda inputs: inputs[index])
+        value = Value(array.shape, array.dtype, name, source, laid_out_as(array))
+        self.arguments[tensor] = index, self.memory.new(array, value), value
+
+    # --- what operations tell ---------------------------------------------------------------------------------------
+
+    @_listens
+    def add(self, op: Op, inputs: list, params: dict, args: list, output: Any) -> None:
+        """op(*args, **params) made output."""
+        if op is ITEM or type(output) is tuple and any(type(y) is not np.ndarray for y in output):
+            return  # nothing was computed: a part of a result, or a Function, whose own operations have told already
+        if op.name in _SHAPED_BY_VALUES:
+            raise cannot(f"{op.name} makes a tensor whose shape hangs on the values; compute it outside")
+        taken = tuple(self._operand(x, a) for x, a in zip(inputs, args))
+        if op.name == "getitem" and any(v.dtype == bool for v in values_in(taken[1:])):
+            raise cannot("an index of truth values makes a tensor whose shape hangs on the values; use where(), or "
+                         "compute it outside")
+        parts = output if type(output) is tuple else (output,)
+        outs = tuple(Value(y.shape, y.dtype) for y in parts)
+        self.write_down(Step(op, taken, dict(params), outs if type(output) is tuple else outs[0], bool(op.view)))
+        for y, out in zip(parts, outs):
+            self.memory.new(y, out)
+
+    def _operand(self, made_by: Any, array: Any) -> Any:
+        """An argument of an operation. made_by: the Tensor or the Node it was, or itself."""
+        if isinstance(made_by, Tensor):
+            return self.value_of(made_by.array, made_by)
+        if isinstance(array, np.ndarray):
+            if isinstance(made_by, Node) and self.memory.find(array) is None:
+                raise _of_another_graph(array.shape)
+            return self.value_of(array)
+        if isinstance(array, (list, tuple)):
+            return type(array)(self._operand(None, part) for part in array)
+        return array
+
+    @_listens
+    def wrote(self, array: np.ndarray, result: Any) -> None:
+        """Memory is about to be given what a tensor `result` holds, in its own dtype."""
+        new = self.value_of(result.array, result)
+        if new.dtype != array.dtype:
+            cast = Value(new.shape, array.dtype)
+            self.write_down(Step(graph.OPS["to"], (new,), {"dtype": array.dtype}, cast))
+            new = cast
+        place = self.memory.find(array)
+        if place is None:
+            raise cannot("memory is written that is no tensor's")
+        self.memory.write(place, new)
+        if any(argument.value is not value for _, argument, value in self.arguments.values()):
+            raise cannot("the function writes into its argument; return the new value instead")
+        self.expected.append(array)
+
+    @_listens
+    def stamped(self, arrays: tuple, _now: int) -> None:
+        """Memory was written; it must have been announced."""
+        for array in () if self.stepping else arrays:
+            if not any(array is e for e in self.expected):
+                raise cannot("memory was written in a way that cannot be recorded, as by an optimizer's own step() or "
+                             "into `.array`; keep that outside, or use fallback='eager'")
+        self.expected.clear()
+
+    def draw(self, function: Callable, args: tuple, kwargs: dict) -> Tensor:
+        """Random numbers for a new tensor, or for one that is there: each call draws anew."""
+        target = args[0] if function.__name__.endswith("_") else None
+        rest = args if target is None else args[1:]
+        if not function.__name__.endswith("_like") and any(isinstance(a, Tensor) for a in (*rest, *kwargs.values())):
+            self.refuse(f"{function.__name__}() draws by numbers in tensors; draw outside, or compare rand_like(x) "
+                        "with the probabilities")
+        if self.error is not None:
+            return function(*args, **kwargs)
+        shape, dtype = (None, None) if target is None else (tuple(target.shape), target.dtype)
+
+        def draw() -> np.ndarray:
+            with recording.no_grad():
+                new = () if target is None else (Tensor(np.empty(shape, dtype)),)
+                return function(*new, *rest, **kwargs).array
+
+        mode = recording._mode.get()
+        recording._mode.set(recording._NO_GRAD)
+        try:
+            array = draw()
+        finally:
+            recording._mode.set(mode)
+        out = Value(array.shape, array.dtype)
+        generators = [x for x in (*args, *kwargs.values()) if isinstance(x, Generator)]
+        self.write_down(Step(Draw(draw, *generators or [default_generator]), (), {}, out))
+        self.memory.new(array, out)
+        drawn = Tensor(array)
+        return drawn.requires_grad_(kwargs.get("requires_grad", False)) if target is None else target.copy_(drawn)
+
+    @_listens
+    def read(self, tensor: Tensor, reader: str, within: str = "") -> None:
+        """Somebody looks at the numbers of a tensor: refused where these may be others at the next call.
+
+        Not refused are those who compute with what they see as operations and writes tell, or see the shape alone.
+        """
+        array = _array_of(tensor)
+        if within in _TOLD or (within, reader) in _LOOKERS:
+            if id(tensor) not in self.made:
+                self.value_of(array, tensor)  # whatever shares its memory from now on is known to be its own
+            return
+        if self.stepping or self.is_fixed(self.value_of(array, tensor)):
+            return
+        raise cannot(
+            f"{reader}() reads the numbers of a tensor {describe(tensor)} while the function is recorded, and the "
+            "program would have this call's numbers for ever. Return the tensor and read it outside; where it steers "
+            "an `if`, use where(), or compile with fallback='eager'"
+        )
+
+    def of_arrays(self, rules: Sequence[Callable | None]) -> list[Callable]:
+        """Rules that look at numbers, as functions of Tensors, of which each is one step: a program has the numbers."""
+        return [functools.partial(self._rule, rule) for rule in rules]
+
+    def _rule(self, rule: Any, g: Tensor, y: Tensor, *args: Any, **params: Any) -> Tensor:
+        if self.error is not None or g.requires_grad or recording.is_grad_enabled():
+            return rule(g, y, *args, **params)
+
+        def applied(*arrays: Any) -> np.ndarray:
+            return np.array(rule(*arrays, **params))
+
+        given = (g, y, *args)
+        array = applied(*(_array_of(x) if isinstance(x, Tensor) else x for x in given))
+        out = Value(array.shape, array.dtype)
+        self.write_down(Step(applied, tuple(self._operand(x, x) for x in given), {}, out))
+        self.memory.new(array, out)
+        return Tensor(array)
+
+    # --- gradients and updates --------------------------------------------------------------------------------------
+
+    @_listens
+    def touch(self, tensor: Tensor) -> None:
+        """A tensor's `.grad` is about to be set."""
+        self.touched.setdefault(tensor, tensor._grad is not None)
+
+    @_listens
+    def before_adding(self, tensor: Tensor) -> None:
+        """Something is about to be added to a tensor's `.grad`, or put there if there is none."""
+        if tensor not in self.touched:
+            self.found.waiting.append((tensor, tensor._grad is not None))
+        self.touch(tensor)
+        if tensor._grad is None:
+            return
+        array = _array_of(tensor._grad)
+        if self.memory.find(array) is None:
+            if tensor in self.arguments:
+                raise cannot("backward() adds to the gradient that an argument has; set its .grad to None before")
+            value = Value(array.shape, array.dtype, source=Source("state", lambda: tensor._grad.array))  # type: ignore[union-attr]
+            self.memory.new(array, value)
+
+    def step_of(self, optimizer: Optimizer, step: Callable, closure: Callable | None) -> Any:
+        """An optimizer's step: it is made, and written down as the next one will be."""
+        if optimizer._pre_hooks or optimizer._post_hooks:
+            self.refuse(f"{type(optimizer).__name__} has step hooks, which a program would not call; remove them")
+        if optimizer in self.found.optimizers:
+            self.refuse(f"{type(optimizer).__name__} steps twice in one call; compile one step")
+        if self.error is not None:
+            return step(optimizer, closure)
+        self.rates += [(group, group["lr"]) for group in optimizer.param_groups]
+        self.found.optimizers[optimizer] = None
+        loss = None
+        if closure is not None:
+            with recording.enable_grad():
+                loss = closure()
+        ready: list[tuple[dict, list]] = []
+        for group in optimizer.param_groups:
+            given = [p for p in group["params"] if p._grad is not None]
+            self._add_ready(ready, group, given)
+        self.stepping = True  # its writes are known
+        step(optimizer)
+        self.stepping = False
+        for group, entries in ready:
+            self._add_update(optimizer, group, entries)
+        return loss
+
+    @_listens
+    def _add_ready(self, ready: list, group: dict, given: list) -> None:
+        entries = [(p, self.value_of(p.array, p), self.value_of(p._grad.array, p._grad)) for p in given]
+        self.consumed.update(given)
+        if entries:
+            ready.append((group, entries))
+
+    @_listens
+    def _add_update(self, optimizer: Optimizer, group: dict, entries: list) -> None:
+        update = update_of(optimizer, group, entries, self.found.changing)
+        for step in update.steps:
+            self.write_down(step)
+        self.kept |= update.values
+        targets = {value: p for p, value, _ in entries}
+        for target, new in update.writes:
+            if target in targets:
+                place = self.memory.find(targets[target].array)
+                assert place is not None
+                self.memory.write(place, new)
+            else:
+                self.numbers.append((target, new))
+
+    # --- the end ----------------------------------------------------------------------------------------------------
+
+    @_listens
+    def finish(self, result: Any, keep_grads: bool) -> None:
+        """Write the program's end, after the function has returned."""
+        found, program = self.found, self.found.program
+        if (name := found.watch.changed()) is not None:
+            raise cannot(f"the function changes the Python variable {name!r}, which a program would not do; keep that "
+                         "outside, or use fallback='eager'")
+        if (name := found.watch.holds(self.arguments)) is not None:
+            raise cannot(f"an argument is also what the function finds in the variable {name!r}, and later ones may "
+                         "not be; give it in one way")
+        if any(group["lr"] != rate for group, rate in self.rates):
+            raise cannot("the function changes a learning rate; call the scheduler's step() outside")
+        arguments = {tensor: index for tensor, (index, _, _) in self.arguments.items()}
+        added_to = {tensor for tensor, there in found.waiting if there}
+        for tensor in self.touched:
+            grad = tensor._grad
+            if tensor in self.consumed and not keep_grads and tensor not in added_to:
+                grad = None  # an optimizer has used it
+            value = None if grad is None else self.value_of(grad.array, grad)
+            found.gradients.append((arguments.get(tensor, tensor), value))
+        found.waiting = [(tensor, there) for tensor, there in found.waiting if tensor not in arguments]
+        found.result = self._structure(result)
+        program.outputs = [value for _, value in found.gradients if value is not None]
+        _collect(found.result, program.outputs)
+        names = names_of_state(found.watch.modules)
+        for value, (tensor, place) in self.outside.items():
+            value.name = names.get(tensor, value.name)
+            if place.value is not value:
+                program.writes.append((value, self.value_of(place.array)))
+                found.written.append(tensor)
+        program.writes += self.numbers
+        for value, (tensor, name) in self.kept.items():
+            value.name = f"{name}_{names[tensor]}" if tensor in names else name
+
+    def _structure(self, result: Any) -> Any:
+        if isinstance(result, Tensor):
+            node = result.node
+            if result.requires_grad and (node is None or node.args is not None):
+                self.found.differentiable = True
+            return self.value_of(result.array, result)
+        if isinstance(result, (list, tuple)):
+            parts = [self._structure(part) for part in result]
+            return type(result)(*parts) if hasattr(result, "_fields") else type(result)(parts)
+        if isinstance(result, dict):
+            return {key: self._structure(part) for key, part in result.items()}
+        if result is None or isinstance(result, (bool, int, float, str)):
+            return result
+        raise cannot(f"the function returns a {type(result).__name__}; return tensors, or tuples, lists, dicts of them")
+
+
+def _of_another_graph(shape: tuple) -> CompileError:
+    return cannot(f"the function uses a tensor {tuple(shape)} from outside that was computed from others and requires "
+                  "grad; give it as an argument, or detach() it")
+
+
+def _array_of(tensor: Tensor) -> np.ndarray:
+    return _ARRAY.fget(tensor)
+
+
+_ARRAY: Any = Tensor.__dict__["array"]
+
+
+def _collect(tree: Any, into: list) -> None:
+    if isinstance(tree, Value):
+        into.append(tree)
+    elif isinstance(tree, (list, tuple)):
+        for part in tree:
+            _collect(part, into)
+    elif isinstance(tree, dict):
+        _collect(tuple(tree.values()), into)
+
+
+def record(function: Callable, args: tuple, kwargs: dict, inputs: list[Tensor], keep_grads: bool = False,
+           changing: Collection[str] = (), lenient: bool = False) -> tuple[Any, Recording | None]:
+    """(what the function returns, what was recorded of it)
+
+    inputs: the Tensors among the arguments. changing: names of options of optimizers that are not taken for granted.
+    lenient: where it cannot be recorded, None instead of a CompileError; it has run as ever then.
+    """
+    with _one_at_a_time:
+        recorder = Recorder(Watch(function, (*args, *kwargs.values())), changing, lenient)
+        outer = recording._mode.get()
+        names = names_of_arguments(function, args, kwargs)
+        for index, tensor in enumerate(inputs):
+            recorder.argument(tensor, index, names.get(tensor, ""))
+        recording._mode.set(recorder.on if outer.grad else recorder.off)
+        try:
+            with listening(recorder):
+                result = function(*args, **kwargs)
+            recorder.finish(result, keep_grads)
+            return result, None if recorder.error else recorder.found
+        finally:
+            recording._mode.set(outer)

@@ -1,0 +1,194 @@
+"""compile(): what a user calls, and the function that runs programs in the place of another."""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from .. import graph, recording
+from ..errors import CompileError
+from ..nn import Module
+from ..tensor import Tensor
+from .capture import Recording, record
+from .guards import Guards, leaves
+from .numpy_printer import numpy_program, program_text
+from .plan import may_refuse
+from .program import Value
+from .samples import generator_of
+
+BACKENDS = {"numpy": numpy_program}
+_REFUSALS = (IndexError, ValueError, TypeError, ArithmeticError, RuntimeError)
+_new = object.__new__
+
+
+class Compiled:
+    """A function of tensors that runs as a program from its second call with like arguments on.
+
+    programs: of each kind of call seen so far, the compiled program; its `text` is what runs.
+    """
+
+    def __init__(self, function: Callable, backend: str, fallback: str | None, keep_grads: bool, limit: int) -> None:
+        self._function, self._backend, self._fallback = function, backend, fallback
+        self._keep_grads, self._limit = keep_grads, limit
+        self._entries: list[_Entry] = []
+        self._refused: list[Any] = []  # the keys of calls that cannot be recorded
+        self.__name__ = type(function).__name__
+        functools.update_wrapper(self, function, updated=())
+
+    @property
+    def programs(self) -> list[Callable]:
+        """The compiled programs, the one that ran last first."""
+        return [entry.run for entry in self._entries if entry.run is not None]
+
+    def program(self) -> str:
+        """The program that ran last, as a module of NumPy calls that runs on its own."""
+        if not self.programs:
+            raise CompileError("program(): nothing has been compiled yet; call the function first")
+        return program_text(self.programs[0].plan)  # type: ignore[attr-defined]
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        tensors: list[Tensor] = []
+        key: tuple = leaves(args, tensors), leaves(kwargs, tensors) if kwargs else ()
+        if len(set(map(id, tensors))) < len(tensors):
+            places = [*map(id, tensors)]
+            key = *key, *map(places.index, places)  # which are the same
+        for i, entry in enumerate(self._entries):
+            if entry.key == key and entry.guards.hold():
+                if i:
+                    self._entries.insert(0, self._entries.pop(i))
+                if entry.run is None:
+                    return self._function(*args, **kwargs)
+                try:
+                    return entry(tensors)
+                except _REFUSALS:
+                    if not entry.may_refuse:
+                        raise
+                    return self._function(*args, **kwargs)  # nothing was written yet; it does it, or says best why not
+        return self._record(key, args, kwargs, tensors)
+
+    def _record(self, key: Any, args: tuple, kwargs: dict, tensors: list[Tensor]) -> Any:
+        if recording._mode.get().everything:  # inside another function that is recorded
+            return self._function(*args, **kwargs)
+        count = len(self._entries) + len(self._refused)
+        if self._fallback == "eager" and (key in self._refused or count >= self._limit):
+            return self._function(*args, **kwargs)
+        if len(self._entries) >= self._limit:
+            raise CompileError(
+                f"compile(): {self.__name__} was recorded {self._limit} times, each time with other shapes, dtypes, "
+                "modes, numbers or settings than before; give a number that changes as a tensor, raise limit=, or give "
+                "fallback='eager'"
+            )
+        lenient = self._fallback == "eager"
+        result, found = record(self._function, args, kwargs, tensors, self._keep_grads, self._changing(key), lenient)
+        if found is None:
+            self._refused.append(key)
+            return result
+        run = None if found.differentiable else BACKENDS[self._backend](found.program)
+        self._entries.insert(0, _Entry(key, Guards(found), run, found))
+        return result
+
+
+    def _changing(self, key: Any) -> set[str]:
+        """The options of optimizers that have been others at such calls before, as momentum is under OneCycleLR."""
+        return set().union(*(entry.guards.changed_numbers() for entry in self._entries if entry.key == key))
+
+
+class CompiledModule(Module):
+    """A module that runs as a program where no gradient is to flow through it. What it has is the module's own."""
+
+    def __init__(self, module: Module, backend: str, fallback: str | None, limit: int) -> None:
+        super().__init__()
+        self._orig_mod = module
+        self.compiled = Compiled(module, backend, fallback, False, limit)
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        return self.compiled(*args, **kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("_orig_mod", "compiled"):
+            raise AttributeError(name)
+        return getattr(self.compiled if name in ("program", "programs") else self._orig_mod, name)
+
+
+class _Entry:
+    """One program, the arguments and circumstances it is for, and what a call does beside it.
+
+    run is None where a gradient is to flow through the result: then the function itself is called.
+    """
+
+    def __init__(self, key: Any, guards: Guards, run: Callable | None, found: Recording) -> None:
+        self.key, self.guards, self.run = key, guards, run
+        self.gradients = [(t, value is not None) for t, value in found.gradients]
+        self.lock = threading.Lock()  # the program computes in memory of its own
+        self.result = found.result
+        self.single = isinstance(found.result, Value)
+        self.written = found.written
+        steps = [] if run is None else run.plan.program.steps  # type: ignore[attr-defined]
+        self.may_refuse = any(map(may_refuse, steps))
+        self.generators = set(map(generator_of, steps if self.may_refuse else ())) - {None}
+
+    def __call__(self, tensors: list[Tensor]) -> Any:
+        assert self.run is not None
+        before = [(generator, generator.get_state()) for generator in self.generators]
+        try:
+            with self.lock:
+                outputs = iter(self.run([t.array for t in tensors]))
+        except _REFUSALS:
+            for generator, state in before:
+                generator.set_state(state)
+            raise
+        for place, there in self.gradients:
+            tensor: Any = tensors[place] if type(place) is int else place
+            tensor._grad = _new(Tensor)._set(next(outputs)) if there else None
+        if self.written:
+            graph.stamp(*[tensor._data for tensor in self.written])
+        return _new(Tensor)._set(next(outputs)) if self.single else _filled(self.result, outputs)
+
+
+def _filled(tree: Any, outputs: Any) -> Any:
+    """The structure of a result with its Tensors."""
+    if isinstance(tree, Value):
+        return _new(Tensor)._set(next(outputs))
+    if isinstance(tree, (list, tuple)):
+        parts = [_filled(part, outputs) for part in tree]
+        return type(tree)(*parts) if hasattr(tree, "_fields") else type(tree)(parts)
+    if isinstance(tree, dict):
+        return {key: _filled(part, outputs) for key, part in tree.items()}
+    return tree
+
+
+def compile(model: Any = None, *, backend: str = "numpy", fallback: str | None = None, keep_grads: bool = False,
+            limit: int = 8, fullgraph: bool = False, dynamic: bool | None = None, mode: str | None = None,
+            options: dict | None = None, disable: bool = False) -> Any:
+    """Run a function of tensors as the NumPy program that a person would have written for it.
+
+    The first call with arguments of certain shapes and dtypes runs the function and records every operation: forward,
+    backward, the optimizer's update. From then on such calls run the program. Parameters, buffers, an optimizer's state
+    and learning rate are read anew at each call; other Python numbers, a module's mode and its parameters are watched,
+    and a change is recorded as a program of its own, up to `limit` of them.
+
+    model: a function, such as a training step, or a Module; None makes a decorator. A result through which a gradient
+        is to flow later comes from the function itself: what is compiled leaves no graph behind.
+    backend: "numpy". PyTorch's names of backends mean it, too.
+    fallback: "eager" runs the function itself where it cannot be recorded, in place of an error.
+    keep_grads: leave the gradients that an optimizer has used in `.grad`, where else there is None after a call.
+    fullgraph, dynamic, mode, options: accepted, without effect. disable: return the model as it is.
+    Errors: CompileError, while recording, for what a program could not repeat, such as `.item()`.
+    """
+    if model is None:
+        return functools.partial(compile, backend=backend, fallback=fallback, keep_grads=keep_grads, limit=limit,
+                                 disable=disable)
+    if not callable(model):
+        raise TypeError(f"compile() expects a module or a function, got {type(model).__name__}")
+    if fallback not in (None, "eager"):
+        raise ValueError(f"compile(): fallback must be None or 'eager', got {fallback!r}")
+    if disable:
+        return model
+    backend = {"inductor": "numpy", "eager": "numpy", "aot_eager": "numpy"}.get(backend, backend)
+    if backend not in BACKENDS:
+        raise ValueError(f"compile(): backend must be one of {', '.join(BACKENDS)}, got {backend!r}")
+    if isinstance(model, Module):
+        return CompiledModule(model, backend, fallback, limit)
+    return Compiled(model, backend, fallback, keep_grads, limit)
