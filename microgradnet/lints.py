@@ -1,9 +1,10 @@
 """Lints: what a recorded computation shows that is rarely meant.
 
 `lint(loss, model)` tells all it finds, when asked. On their own, once per process and as a `LintWarning`, speak only
-those that no sound program should raise: probabilities given to a loss that takes logits or log-probabilities, looked
-for in the first calls of backward; and gradients that an optimizer has used and that backward then adds to, looked for
-from its first step to its second. `warnings.filterwarnings("ignore", category=mg.LintWarning)` silences them.
+those that no sound program should raise: probabilities given to a loss that takes logits or log-probabilities, and
+outputs of shape (N, 1) less targets of shape (N,), looked for in the first calls of backward; and gradients that an
+optimizer has used and that backward then adds to, looked for from its first step to its second.
+`warnings.filterwarnings("ignore", category=mg.LintWarning)` silences them.
 """
 
 from __future__ import annotations
@@ -42,11 +43,11 @@ class LintWarning(UserWarning):
 def lint(loss: Tensor, model: Module | None = None) -> list[str]:
     """What is striking about a loss, before its backward, and about the model that it was computed with.
 
-    Told are: a loss that does not require grad; probabilities where a loss takes logits; parameters that the loss does
-    not depend on; gradients left from before, to which backward would add; layers that act only in training, in a model
-    in eval mode. Some of it may be meant.
+    Told are: a loss that does not require grad; probabilities where a loss takes logits; outputs of shape (N, 1) less
+    targets of shape (N,), which is (N, N); parameters that the loss does not depend on; gradients left from before, to
+    which backward would add; layers that act only in training, in a model in eval mode. Some of it may be meant.
     """
-    found = [text for _, text in _misused(loss)]
+    found = [text for _, text in (*_misused(loss), *_crossed(loss))]
     if not loss.requires_grad:
         found.append("the loss does not require grad: nothing that led to it was recorded")
     return found + (list(_about(model, loss)) if model is not None else [])
@@ -55,7 +56,7 @@ def lint(loss: Tensor, model: Module | None = None) -> list[str]:
 def look(roots: list[Tensor]) -> None:
     """Warn of what is certain, at one of the first calls of backward."""
     for root in roots:
-        for name, text in _misused(root):
+        for name, text in (*_misused(root), *_crossed(root)):
             warn_once(name, text)
 
 
@@ -109,6 +110,30 @@ def _misused(loss: Tensor) -> Iterator[tuple[str, str]]:
             if text:
                 line = sources.recorded_in.get(source)
                 yield text, f"the result of {source.op.name}{f', in {line},' if line else ''} goes into {text}"
+
+
+def _crossed(loss: Tensor) -> Iterator[tuple[str, str]]:
+    """(name, text) for each output with each target, where each with its own was meant."""
+    for node in walk(loss):
+        if node.op.name != "sub" or len(node.output.shape) != 2:
+            continue
+        for column, row in (node.inputs, node.inputs[::-1]):
+            data = isinstance(row, Tensor) and not row._requires_grad and tuple(row.shape)
+            if data and tuple(node.output.shape) == data * 2 != (1, 1) and _is_output(column, (data[0], 1)):
+                line = sources.recorded_in.get(node)
+                yield "crossed", (f"outputs of shape {(data[0], 1)} less targets of shape {data}"
+                                  f"{f', in {line},' if line else ''} are {data * 2}, every output with every target: "
+                                  "bring them to one shape, for example by squeeze(-1)")
+
+
+def _is_output(x: Any, shape: tuple) -> bool:
+    """Whether it is what a layer gives, or an activation of that."""
+    if type(x) is not Node or tuple(x.output.shape) != shape:
+        return False
+    while type(x) is Node and len(x.inputs) == 1:
+        x = x.inputs[0]
+    parts = [x, *x.inputs] if type(x) is Node else []
+    return any(type(part) is Node and part.op.name in ("linear", "matmul") for part in parts)
 
 
 def _about(model: Any, loss: Tensor) -> Iterator[str]:

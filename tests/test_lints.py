@@ -58,6 +58,35 @@ def test_p86_probabilities_where_a_loss_takes_logits(x, name):
     MISUSED[name](x).backward()  # once
 
 
+W = mg.tensor([[0.3], [0.1], [0.2]], requires_grad=True)
+TARGETS = mg.tensor([1.0, 0.0])
+CROSSED = {
+    "linear": lambda x: ((F.linear(x, W.T) - TARGETS) ** 2).mean(),
+    "x @ w": lambda x: (TARGETS - x @ W).abs().sum(),
+    "x @ w + b": lambda x: ((x @ W + 1.0 - TARGETS) ** 2).mean(),
+    "an activation": lambda x: ((F.linear(x, W.T).sigmoid() - TARGETS) ** 2).mean(),
+}
+SOUND |= {
+    "outputs of the targets' shape": lambda x: (((x @ W).squeeze(-1) - TARGETS) ** 2).mean(),
+    "targets of the outputs' shape": lambda x: ((x @ W - TARGETS[:, None]) ** 2).mean(),
+    "one number for all": lambda x: ((x @ W - TARGETS[:1]) ** 2).mean(),
+    "one output": lambda x: ((x[:1] @ W - TARGETS[:1]) ** 2).mean(),
+    "each with each, meant": lambda x: ((x @ W)[:, None, 0] - TARGETS[None]).square().mean(),
+    "distances of points": lambda x: (x[:, :1] - TARGETS).square().mean(),
+}
+
+
+@pytest.mark.parametrize("name", CROSSED)
+def test_a_column_of_outputs_less_a_vector_of_targets(x, name):
+    loss = CROSSED[name](x)
+    (finding,) = mg.lint(loss)
+    assert finding.startswith("outputs of shape (2, 1) less targets of shape (2,) are (2, 2)")
+    with pytest.warns(mg.LintWarning, match=r"every output with every target: .*squeeze\(-1\)") as caught:
+        loss.backward()
+    assert caught[0].filename == __file__
+    CROSSED[name](x).backward()  # once
+
+
 @pytest.mark.parametrize("name", SOUND)
 def test_p86_sound_losses_raise_nothing(x, name):
     loss = SOUND[name](x)
