@@ -558,7 +558,9 @@ def test_the_report_is_printed(capsys):
     ]
     assert len({len(line) for line in lines[3:10]}) == 1 and max(map(len, lines)) <= 100
     assert [line.split()[-4:] for line in lines[4:10]] == [
-        [f"{v:.1e}" for v in (r.absolute, r.relative, r.autodiff_off, r.closed_form_off)] for r in report.rows]
+        [f"{v:.1e}" for v in (r.absolute, r.relative, r.closed_form_off, r.autodiff_off)] for r in report.rows]
+    assert [line.split()[-6:-4] for line in lines[4:10]] == [
+        [f"{np.linalg.norm(v):.4g}" for v in (r.closed_form, r.autodiff)] for r in report.rows]
     assert lines[-4] == "Central differences: for each entry of up to 16, else in 16 random directions."
     assert lines[-1] == f"They agree: the largest relative difference is {report.max_relative:.1e}."
     assert repr(report) == f"<report: {lines[-1]}>"

@@ -133,13 +133,14 @@ class Report:
         width = max(len(str(row.autodiff.shape)) for row in self.rows)
         lines = [f"{'-'.join(map(str, net.sizes.values()))}, {', '.join(sigma.name for sigma in net.sigma.values())}; "
                  f"cost {net.cost.name}; batch of {len(self.rows[0].autodiff)}", "",
-                 f"{'':{width + 19}}autodiff - closed form" + "   off central differences" * bool(n),
-                 f"{'gradient':<10}{'by':<5}{'shape':<{width}}{'absolute':>13}{'relative':>13}"
-                 + f"{'autodiff':>13}{'closed form':>13}" * bool(n)]
+                 f"{'':{width + 15}}{'norm':>24}{'difference':>24}" + f"{'off central differences':>24}" * bool(n),
+                 f"{'gradient':<10}{'by':<5}{'shape':<{width}}{'the book':>12}{'autodiff':>12}{'absolute':>12}"
+                 f"{'relative':>12}" + f"{'the book':>12}{'autodiff':>12}" * bool(n)]
         for row in self.rows:
             name = f"{row!s:<10}{row.equation:<5}{row.autodiff.shape!s:<{width}}"
-            lines.append(name + f"{row.absolute:13.1e}{row.relative:13.1e}"
-                         + f"{row.autodiff_off:13.1e}{row.closed_form_off:13.1e}" * bool(n))
+            norms = f"{np.linalg.norm(row.closed_form):12.4g}{np.linalg.norm(row.autodiff):12.4g}"
+            lines.append(f"{name}{norms}{row.absolute:12.1e}{row.relative:12.1e}"
+                         + f"{row.closed_form_off:12.1e}{row.autodiff_off:12.1e}" * bool(n))
         if n:
             lines += ["", f"Central differences: for each entry of up to {n}, else in {n} random directions.",
                       "They are off themselves near a kink, such as relu's at 0, and where C hardly changes."]
