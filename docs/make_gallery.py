@@ -12,7 +12,12 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-SHOWN = "vanishing_gradient", "growing_activation", "saturated_output", "monitor"  # each draws an SVG of its name
+SHOWN = {  # the scripts, and what they make; of a page there is a screenshot as well
+    "labelled_graph": ["labelled_graph.svg", "labelled_deep.svg"], "stepper": ["stepper.html"],
+    "vanishing_gradient": ["vanishing_gradient.svg"], "growing_activation": ["growing_activation.svg"],
+    "saturated_output": ["saturated_output.svg"], "monitor": ["monitor.svg"],
+}  # fmt: skip
+BROWSERS = "chromium", "chromium-browser", "google-chrome"
 HEAD = """# Gallery
 
 Pictures that the scripts in `examples/` draw, with what they show. `python docs/make_gallery.py` makes this page anew.
@@ -29,9 +34,21 @@ def main(docs: Path) -> None:
         if failed:
             sys.exit(f"failed: {', '.join(failed)}")
         (docs / "gallery").mkdir(exist_ok=True)
-        for name in SHOWN:
-            shutil.copy(Path(folder, f"{name}.svg"), docs / "gallery")
+        for file in (file for files in SHOWN.values() for file in files):
+            shutil.copy(Path(folder, file), docs / "gallery")
+    photograph(docs / "gallery" / "stepper.html")
     (docs / "gallery.md").write_text("\n".join([HEAD, *map(section, SHOWN)]), encoding="utf-8")
+
+
+def photograph(page: Path) -> None:
+    """A PNG of a page beside it; it stays as it is where there is no Chromium."""
+    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if browser is None:
+        print(f"There is no Chromium, so there is no new screenshot of {page.name}.", file=sys.stderr)
+        return
+    shot = [f"--screenshot={page.with_suffix('.png')}", "--window-size=1280,1000", "--hide-scrollbars"]
+    subprocess.run([browser, "--headless", "--no-sandbox", *shot, f"{page.as_uri()}#3"], check=True,
+                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def script(name: str) -> Path:
@@ -40,12 +57,20 @@ def script(name: str) -> Path:
 
 
 def section(name: str) -> str:
-    """A picture with its text: the docstring of its script, without the command at its end."""
+    """The pictures with their text: the docstring of the script, without the command at its end."""
     documented = ast.get_docstring(ast.parse(script(name).read_text(encoding="utf-8")))
     title, *paragraphs = [paragraph for paragraph in documented.split("\n\n") if not paragraph.startswith("    ")]
     title = title.split(", as a picture:")[0].split(": ")[0].rstrip(".")
+    shown = "\n\n".join(picture(title, file) for file in SHOWN[name])
     text = "\n\n".join(paragraphs)
-    return f"## {title}\n\n![{title}](gallery/{name}.svg)\n\n{text}\n\n`python examples/{name}.py`\n"
+    return f"## {title}\n\n{shown}\n\n{text}\n\n`python examples/{name}.py`\n"
+
+
+def picture(title: str, file: str) -> str:
+    """A picture, or the screenshot of a page, which leads to it."""
+    if file.endswith(".html"):
+        return f"[![{title}](gallery/{Path(file).stem}.png)](gallery/{file})"
+    return f"![{title}](gallery/{file})"
 
 
 if __name__ == "__main__":

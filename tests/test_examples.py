@@ -14,7 +14,8 @@ SCRIPTS = sorted((ROOT / "examples").glob("*.py"))
 SAYS = {
     "book_mnist": "best: ", "bp1_to_bp4": "They agree", "custom_activation": "They agree",
     "custom_function": "gradcheck: True", "digits": "of the test images", "drawing": "drawing.",
-    "growing_activation": "growing_activation.svg: ", "monitor": "monitor.svg, monitor.html: ",
+    "growing_activation": "growing_activation.svg: ", "labelled_graph": "labelled_deep.svg",
+    "stepper": "stepper.html", "monitor": "monitor.svg, monitor.html: ",
     "moons": "moons.png",
     "saturated_output": "saturated_output.svg: ", "vanishing_gradient": "the error shrinks", "xor": "two layers",
 }  # fmt: skip
