@@ -21,8 +21,9 @@ def main(argv: list[str] | None = None) -> int:
         return 0
     out, resume = given.pop("out"), given.pop("resume")
     quiet, download, monitor = given.pop("quiet"), given.pop("download"), given.pop("monitor")
+    backend = given.pop("compile")
     try:
-        code = mainjob.run(given, out, resume, quiet, download, monitor)
+        code = mainjob.run(given, out, resume, quiet, download, monitor, None if backend == "off" else backend)
         sys.stdout.flush()
         return code
     except mainjob.Refused as error:
@@ -81,6 +82,9 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     setting(descent, "--lmbda", "the book's L2 regularisation, of the weights only: a weight decay of LAMBDA / n",
             type=at_least_zero, metavar="LAMBDA")
     setting(descent, "--seed", "of the first weights and the shuffling", type=whole, metavar="N")
+    descent.add_argument("--compile", choices=("numpy", "numba", "off"), default="numpy", metavar="HOW",
+                         help="numpy: run the steps as a program of NumPy calls, which gives the same numbers; numba: "
+                         "as native code (extra fast); off: operation by operation (default: %(default)s)")
     results = parser.add_argument_group("results")
     results.add_argument("--out", type=Path, metavar="FOLDER", default=Path("microgradnet-out"),
                          help="where they go (default: %(default)s)")

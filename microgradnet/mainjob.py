@@ -19,6 +19,7 @@ import numpy as np
 from . import nn, optim
 from .datasets import MNIST, Digits
 from .diagnosis import Monitor
+from .errors import CompileError
 from .random import manual_seed
 from .serialization import CheckpointError, load, save
 from .tensor import Tensor
@@ -111,14 +112,15 @@ def refusing(*errors: type[Exception]) -> Iterator[None]:
 
 
 def run(given: Settings, out: Path, resume: Path | None = None, quiet: bool = False, download: bool = False,
-        monitored: bool = False) -> int:
+        monitored: bool = False, backend: str | None = "numpy") -> int:
     """Train with the settings given, the others from the checkpoint to resume or from DEFAULTS; return an exit code.
 
-    Errors: Refused.
+    backend: of `compile`, for the steps; None is eager mode. Errors: Refused.
     """
     settings = settings_from(given, resume)
     make_folder(out)
-    trainer = make_trainer(settings, download)
+    with refusing(CompileError):
+        trainer = make_trainer(settings, download, backend)
     if resume is not None:
         continue_from(resume, trainer, settings, out)
     monitor = Monitor(trainer.model, trainer.optimizer) if monitored else None
@@ -223,7 +225,7 @@ def _saved_settings(checkpoint: Path) -> Settings:
 # --- network and data -----------------------------------------------------------------------------------------------
 
 
-def make_trainer(settings: Settings, download: bool = False) -> Trainer:
+def make_trainer(settings: Settings, download: bool = False, backend: str | None = None) -> Trainer:
     """The training that the settings describe, at its beginning."""
     cost, method = COSTS[settings["cost"]], OPTIMIZERS[settings["optimizer"]]
     train, test = (make_data(settings, train, download) for train in (True, False))
@@ -232,7 +234,7 @@ def make_trainer(settings: Settings, download: bool = False) -> Trainer:
         model = make_model(settings["sizes"], settings["activation"], cost.outputs).to(np.dtype(settings["dtype"]))
     groups = weights_and_biases(model, settings["lmbda"] / len(train))
     optimizer = method.kind(groups, lr=settings["lr"], **method.options)
-    return Trainer(model, cost.mean, optimizer, train, test, settings["batch_size"], generator)
+    return Trainer(model, cost.mean, optimizer, train, test, settings["batch_size"], generator, backend)
 
 
 def make_data(settings: Settings, train: bool, download: bool) -> TensorDataset:

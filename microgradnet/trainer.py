@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .autograd.nonfinite import first_nonfinite
+from .compiler.compiled import compile
+from .graph import Op
 from .nn import Module
 from .optim import Optimizer
 from .random import Generator, default_generator
@@ -22,6 +24,16 @@ from .utils.data import DataLoader, TensorDataset
 Loss = Callable[[Tensor, Tensor], Tensor]  # of outputs and targets, averaged over the examples
 
 EVALUATED_AT_ONCE = 1000  # examples: bounds the memory, and changes no result
+
+
+def _refuse_nonfinite(x, /):
+    if not np.isfinite(x):
+        raise ArithmeticError("not finite")
+    return x
+
+
+# As an operation, so that a compiled step refuses such a loss before it has written anything.
+_finite = Op("finite", _refuse_nonfinite, lambda g, _y, _x: g, doc="x; an error if it is nan or infinite.")
 
 
 class Epoch(NamedTuple):
@@ -46,17 +58,20 @@ class Trainer:
     loss: a function of the model's outputs and the targets: a scalar, the mean over the examples.
     train, test: TensorDatasets of inputs (n, …) and targets: labels (n,), or for each a row (n, classes).
     generator: shuffles the training set anew for each epoch; by default the one that Dropout draws from, too.
+    backend: of `compile`, to run the steps by; None is eager mode. A step that cannot be compiled, such as one that a
+        hook watches, is run in eager mode.
 
     A training continued from a checkpoint comes to the same weights, bit for bit, as one that was never interrupted.
     """
 
     def __init__(self, model: Module, loss: Loss, optimizer: Optimizer, train: TensorDataset, test: TensorDataset,
-                 batch_size: int = 32, generator: Generator | None = None) -> None:
+                 batch_size: int = 32, generator: Generator | None = None, backend: str | None = None) -> None:
         self.model, self.loss, self.optimizer = model, loss, optimizer
         self.train, self.test = train, test
         self.generator = generator or default_generator
         self.batches: DataLoader[Any] = DataLoader(train, batch_size, shuffle=True, generator=self.generator)
         self.history: list[Epoch] = []
+        self.step = self._step if backend is None else compile(self._step, backend=backend, fallback="eager")
 
     @property
     def epoch(self) -> int:
@@ -88,14 +103,20 @@ class Trainer:
         """One pass over the training set."""
         self.model.train()
         for x, y in self.batches:
-            loss = self.loss(self.model(x), y)
-            if not math.isfinite(loss.item()):
-                raise self._nonfinite(loss)
-            self.optimizer.zero_grad()
-            loss.backward()
-            self.optimizer.step()
+            self.step(x, y)
             if after_step is not None:
                 after_step()
+
+    def _step(self, x: Tensor, y: Tensor) -> None:
+        """One step of descent."""
+        loss = self.loss(self.model(x), y)
+        try:
+            checked = _finite(loss)
+        except ArithmeticError:
+            raise self._nonfinite(loss) from None
+        self.optimizer.zero_grad()
+        checked.backward()
+        self.optimizer.step()
 
     def evaluate(self, data: TensorDataset) -> tuple[float, float]:
         """Cost and accuracy: means over the examples, whatever the batches. The larger output is the answer."""

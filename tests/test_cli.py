@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib.util
 import os
 import re
 import signal
@@ -144,6 +145,21 @@ def test_resume_is_exact(tmp_path, renderer, optimizer):
     for one, other in zip(history(tmp_path / "whole"), history(tmp_path / "rest"), strict=True):
         assert {**one, "seconds": 0} == {**other, "seconds": 0}
     assert {path.name for path in (tmp_path / "rest").iterdir()} == FILES
+
+
+def test_compiled_steps_come_to_the_same_weights(tmp_path, renderer, monkeypatch):
+    for how in ("numpy", "off"):
+        assert train("--quiet", "--epochs", 2, "--optimizer", "adam", "--compile", how, "--out", how) == 0
+    ours, others = (weights(tmp_path / how / "checkpoint.npz") for how in ("numpy", "off"))
+    assert all(ours[name].tobytes() == others[name].tobytes() for name in others)
+
+
+def test_numba_trains_or_says_what_it_needs(capsys, renderer):
+    code = train("--quiet", "--epochs", 2, "--compile", "numba")
+    if importlib.util.find_spec("numba") and importlib.util.find_spec("scipy"):
+        assert code == 0 and "Test accuracy" in capsys.readouterr().out
+    else:
+        assert code == 2 and "microgradnet[fast]" in capsys.readouterr().err
 
 
 def test_resume_with_another_rate(tmp_path, renderer):

@@ -30,10 +30,18 @@ def sgd(parameters):
     return optim.SGD(parameters, lr=0.1)
 
 
+backend = None
+
+
+@pytest.fixture(autouse=True, params=[None, "numpy"])
+def with_a_backend(request, monkeypatch):
+    monkeypatch.setitem(globals(), "backend", request.param)
+
+
 def make(optimizer=sgd, between=(), train=None, loss=F.cross_entropy, seed=0):
     generator = mg.manual_seed(seed)
     model = network(*between)
-    return Trainer(model, loss, optimizer(model.parameters()), train or data(), data(11, seed=1), 5, generator)
+    return Trainer(model, loss, optimizer(model.parameters()), train or data(), data(11, seed=1), 5, generator, backend)
 
 
 def weights(model):
@@ -146,10 +154,11 @@ def test_a_bad_weight_is_named():
     t = make()
     t.fit(2)
     poison(t.model[2].weight.detach().array, (1, 2))
+    before = weights(t.model)
     with pytest.raises(NonFiniteLoss, match=r"became nan in epoch 3; .* is the parameter '2.weight', "
                                             r"shape \(3, 5\): 1 nan of 15"):
         t.fit(3)
-    assert t.epoch == 2
+    assert t.epoch == 2 and all(np.array_equal(a, b, equal_nan=True) for a, b in zip(before, weights(t.model)))
 
 
 def test_bad_data_are_named():

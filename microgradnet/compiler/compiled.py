@@ -15,10 +15,17 @@ from .capture import Recording, record
 from .guards import Guards, leaves
 from .numpy_printer import numpy_program, program_text
 from .plan import may_refuse
-from .program import Value
+from .program import Program, Value
 from .samples import generator_of
 
-BACKENDS = {"numpy": numpy_program}
+
+def _native_program(program: Program) -> Callable:
+    from .numba_printer import numba_program
+
+    return numba_program(program)
+
+
+BACKENDS: dict[str, Callable[[Program], Callable]] = {"numpy": numpy_program, "numba": _native_program}
 _REFUSALS = (IndexError, ValueError, TypeError, ArithmeticError, RuntimeError)
 _new = object.__new__
 
@@ -125,7 +132,7 @@ class _Entry:
         self.result = found.result
         self.single = isinstance(found.result, Value)
         self.written = found.written
-        steps = [] if run is None else run.plan.program.steps  # type: ignore[attr-defined]
+        steps = [] if run is None else run.program.steps  # type: ignore[attr-defined]
         self.may_refuse = any(map(may_refuse, steps))
         self.generators = set(map(generator_of, steps if self.may_refuse else ())) - {None}
 
@@ -171,7 +178,8 @@ def compile(model: Any = None, *, backend: str = "numpy", fallback: str | None =
 
     model: a function, such as a training step, or a Module; None makes a decorator. A result through which a gradient
         is to flow later comes from the function itself: what is compiled leaves no graph behind.
-    backend: "numpy". PyTorch's names of backends mean it, too.
+    backend: "numpy", which gives the bits of eager mode; "numba" (extra `fast`), one native function, which gives them
+        to 1e-6 in float32 and 1e-12 in float64. PyTorch's names of backends mean "numpy".
     fallback: "eager" runs the function itself where it cannot be recorded, in place of an error.
     keep_grads: leave the gradients that an optimizer has used in `.grad`, where else there is None after a call.
     fullgraph, dynamic, mode, options: accepted, without effect. disable: return the model as it is.
@@ -189,6 +197,8 @@ def compile(model: Any = None, *, backend: str = "numpy", fallback: str | None =
     backend = {"inductor": "numpy", "eager": "numpy", "aot_eager": "numpy"}.get(backend, backend)
     if backend not in BACKENDS:
         raise ValueError(f"compile(): backend must be one of {', '.join(BACKENDS)}, got {backend!r}")
+    if backend == "numba":
+        from . import native  # noqa: F401 - its error, here and now, where numba is not installed
     if isinstance(model, Module):
         return CompiledModule(model, backend, fallback, limit)
     return Compiled(model, backend, fallback, keep_grads, limit)

@@ -43,7 +43,7 @@ def compiled(plan: Plan) -> Callable[[list], list]:
         names[f"write_{i}"] = value.source.write  # type: ignore[union-attr]
     exec(compile(text, "<compiled program>", "exec"), names)
     run = names["run"]
-    run.plan, run.text = plan, text
+    run.plan, run.text, run.program = plan, text, plan.program
     return run
 
 

@@ -1,0 +1,68 @@
+"""compile(backend="numba"): trainings as in eager mode, to the tolerance that native code keeps."""
+
+import numpy as np
+import pytest
+from test_compile import NETWORKS, OPTIMIZERS, Twins, data, mlp
+
+import microgradnet as mg
+import microgradnet.nn.functional as F
+from microgradnet import nn, optim
+
+pytest.importorskip("numba")
+pytest.importorskip("scipy")
+pytestmark = pytest.mark.slow  # where nothing is compiled yet
+
+
+class Alike(Twins):
+    """Twins of which the compiled one need not have the very same bits."""
+
+    def __init__(self, *args, **options):
+        super().__init__(*args, backend="numba", **options)
+
+    def step(self, *args):
+        state, losses = mg.get_rng_state(), []
+        for step in self.steps:
+            mg.set_rng_state(state)
+            losses.append(step(*args))
+        np.testing.assert_allclose(losses[1].item(), losses[0].item(), rtol=1e-5, atol=1e-6)
+        ours, others = (m.state_dict() for m in self.models)
+        for name in ours:
+            np.testing.assert_allclose(others[name].numpy(), ours[name].numpy(), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_networks(name):
+    make, loss = NETWORKS[name]
+    twins = Alike(make, lambda p: optim.SGD(p, lr=0.1, momentum=0.9), loss)
+    for _ in range(4):
+        twins.step(*data())
+    assert len(twins.compiled.programs) == 1
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_optimizers(name):
+    twins = Alike(mlp(), OPTIMIZERS[name])
+    for i in range(6):
+        for optimizer in twins.optimizers:
+            optimizer.param_groups[0]["lr"] *= 0.9
+        twins.step(*data())
+    assert len(twins.compiled.programs) == 1
+
+
+def test_what_an_operation_refuses_is_done_by_the_function_itself():
+    network = lambda: nn.Sequential(nn.Linear(6, 5), nn.BatchNorm1d(5), nn.Dropout(0.5), nn.Linear(5, 3))  # noqa: E731
+    twins = Alike(network, lambda p: optim.SGD(p, lr=0.1), F.cross_entropy)
+    x, y = mg.randn(4, 6), mg.tensor([0, 1, 2, 0])
+    for labels in (y, y, mg.tensor([0, -100, 2, -100]), y):
+        twins.step(x, labels)
+    before = [p.tolist() for p in twins.models[1].state_dict().values()]
+    with pytest.raises(IndexError, match="label 3 at target"):
+        twins.compiled(x, mg.tensor([0, 3, 2, 1]))
+    after = [p.tolist() for p in twins.models[1].parameters()]
+    assert all(p in before for p in after)
+
+
+def test_the_program_is_shown_as_numpy():
+    twins = Alike(mlp(), lambda p: optim.SGD(p, lr=0.1))
+    twins.step(*data())
+    assert "def step(x, y, w1, b1, w2, b2, lr):" in twins.compiled.program()
