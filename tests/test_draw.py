@@ -2,6 +2,7 @@
 
 import collections
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from microgradnet.viz import RenderError, draw, labels, render
 from microgradnet.viz.picture import MOST_USES, Picture
 
 HERE = Path(__file__).parent
+SVG = "{http://www.w3.org/2000/svg}"
 
 
 def source(output, **options):
@@ -379,7 +381,7 @@ def test_wrong_arguments_are_named(output, options, error, message):
 
 
 def texts(svg):
-    found = ET.fromstring(svg).iter("{http://www.w3.org/2000/svg}text")
+    found = ET.fromstring(svg).iter(f"{SVG}text")
     return [text.text.replace("\xa0", " ").strip() for text in found if text.text]
 
 
@@ -389,6 +391,17 @@ def test_the_svg_is_well_formed_and_shows_every_line(renderer, name):
     shown = texts(drawing.svg)
     wanted = [line.strip() for label in labels_of(drawing.dot.source) for line in label.split("\\n")]
     assert sorted(set(wanted) - set(shown)) == [] and len(shown) >= len(wanted)
+
+
+def test_titles_say_what_is_in_a_box(renderer):
+    evil = "<b>&amp; \"w\" -> n1"
+    w = mg.ones(2, requires_grad=True)
+    root = ET.fromstring(draw(nn.Tanh()(w * w) + 1.0, params={evil: w}, name="out").svg)
+    assert root.get("role") == "img"
+    titles = [g.find(f"{SVG}title").text for g in root.iter(f"{SVG}g")]
+    assert {f"{evil}, (2,)", "mul, (2,)", "Tanh, (2,)", "out, (2,)"} <= set(titles)
+    assert titles.count(f"{evil} → mul") == 2 and "mul → Tanh" in titles
+    assert not any(re.fullmatch(r"n\d+(->n\d+)?|cluster_.*", title) for title in titles)
 
 
 def test_the_svg_is_rendered_once(renderer, x, monkeypatch):

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 import microgradnet as mg
 from microgradnet import nn
-from microgradnet.viz import draw
+from microgradnet.viz import draw, themes
 from microgradnet.viz.backpass import BackwardPass
 from microgradnet.viz.equations import find
 from microgradnet.viz.mathtext import pretty
@@ -398,3 +398,26 @@ def test_it_starts_from_a_cost(x):
         drawn(x * 2)
     with pytest.raises(ValueError, match="got list"):
         drawn([x.sum()])
+
+
+def luminance(colour):
+    parts = (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
+    linear = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts)
+    return sum(k * c for k, c in zip((0.2126, 0.7152, 0.0722), linear))
+
+
+def contrast(a, b):
+    low, high = sorted(map(luminance, (a, b)))
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("name", themes.THEMES)
+def test_contrast(name):
+    theme = themes.THEMES[name]
+    grounds = {theme.background, *theme.bands, *(fill for fill, _ in theme.fills.values() if fill != "none")}
+    for ground in grounds:
+        assert contrast(theme.ink, ground) >= 7 and contrast(theme.soft, ground) >= 4.5, ground
+    assert contrast(*theme.badge) >= 4.5
+    for line in (theme.line, theme.gradient, *(theme.fills[kind][1] for kind in ("op", "parameter", "input", "gradient"))):
+        assert min(contrast(line, ground) for ground in (theme.background, *theme.bands)) >= 3, line
+    assert contrast(*theme.shades) >= 7

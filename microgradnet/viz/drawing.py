@@ -13,7 +13,7 @@ from .files import write_atomically
 from .ladder import Ladder, Options
 from .ladder_svg import to_svg
 from .picture import Picture
-from .render import svg
+from .render import svg, titled
 from .themes import THEMES
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class Drawing:
     def svg(self) -> str:
         """The picture as SVG, rendered when first asked for. Errors: viz.RenderError where nothing can render it."""
         if self._svg is None:
-            self._svg = svg(self.dot.source)
+            self._svg = titled(svg(self.dot.source))
         return self._svg
 
     def save(self, path: str | os.PathLike[str]) -> Path:

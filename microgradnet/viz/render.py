@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import threading
@@ -21,6 +22,24 @@ def svg(source: str) -> str:
     dot = shutil.which("dot")
     drawn = _by_system(dot, source) if dot else _by_wasi(source)
     return drawn.replace("<g ", f"<style>{STYLE}</style>\n<g ", 1)
+
+
+def titled(drawn: str) -> str:
+    """The picture with titles that say what is in a box, in a frame, or at the ends of an arrow, in place of ids."""
+    names: dict[str, str] = {}
+
+    def said(match: re.Match) -> str:
+        words = [text.replace("&#160;", " ").strip() for text in re.findall(r"<text[^>]*>(.*?)</text>", match[3])]
+        names[match[2]] = words[0] if words else match[2]
+        return f"{match[1]}<title>{', '.join(words)}</title>{match[3]}"
+
+    def ends(match: re.Match) -> str:
+        return f"<title>{names.get(match[1], match[1])} → {names.get(match[2], match[2])}</title>"
+
+    group = r'(<g id="[^"]*" class="(?:node|cluster)[^"]*">\n)<title>([^<]*)</title>(.*?</g>)'
+    drawn = re.sub(group, said, drawn, flags=re.DOTALL)
+    drawn = re.sub(r"<title>(\w+)&#45;&gt;(\w+)</title>", ends, drawn)
+    return drawn.replace("<svg ", '<svg role="img" ', 1)
 
 
 def _by_system(dot: str, source: str) -> str:
