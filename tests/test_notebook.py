@@ -33,7 +33,7 @@ def test_large_models_stay_small_and_lazy_ones_say_what_they_know():
 
 def test_what_else_a_notebook_shows():
     loss = (mg.ones(2, requires_grad=True) * 2).sum()
-    for shown in (mg.draw(loss), mg.Monitor(nn.Linear(1, 1)), nn.Linear(1, 1)):
+    for shown in (mg.draw(loss), mg.draw(loss, backward=True), mg.explain(loss), mg.Monitor(nn.Linear(1, 1)), nn.Linear(1, 1)):
         assert hasattr(shown, "_repr_svg_") or hasattr(shown, "_repr_html_")
     assert not hasattr(loss, "_repr_html_") and not hasattr(loss, "_repr_svg_")  # its numbers; mg.draw(loss) shows its graph
 

@@ -24,6 +24,8 @@ LEVELS = 8  # shades
 
 def visible(text: str) -> str:
     """The text with what does not print spelled out, safe within XML."""
+    if text.isprintable():
+        return escape(text)
     spelled = (c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
     return escape("".join(spelled))
 

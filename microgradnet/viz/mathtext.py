@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import copy
+import functools
 from collections.abc import Callable, Mapping
 
 RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -17,11 +19,16 @@ def pretty(text: str, names: Mapping[str, str] | None = None) -> str:
 
     What is no expression stays as it is.
     """
+    tree = _parsed(text)
+    return text if tree is None else _Writer(names or {}).written(tree)[0]
+
+
+@functools.lru_cache(256)
+def _parsed(text: str) -> ast.expr | None:
     try:
-        tree = ast.parse(text, mode="eval").body
+        return ast.parse(text, mode="eval").body
     except SyntaxError:
-        return text
-    return _Writer(names or {}).written(tree)[0]
+        return None
 
 
 def pretty_lines(lines: list[str], names: Mapping[str, str]) -> list[str]:
@@ -65,7 +72,8 @@ class _Writer:
             return self.power(tree.left, tree.right)
         if type(tree.op) not in INFIX:
             return _renamed(tree, self.names), 0
-        if isinstance(tree.op, ast.Mult) and ast.dump(tree.left) == ast.dump(tree.right):
+        alike = isinstance(tree.op, ast.Mult) and type(tree.left) is type(tree.right)
+        if alike and ast.dump(tree.left) == ast.dump(tree.right):
             return self.power(tree.left, ast.Constant(2))
         sign, binds = INFIX[type(tree.op)]
         # a · (b · c) and a + (b − c) need no brackets; neither do a · (b / c), but a · (b @ c) does.
@@ -145,6 +153,7 @@ def _is_shape(keyword: ast.keyword) -> bool:
 
 
 def _renamed(tree: ast.expr, names: Mapping[str, str]) -> str:
+    tree = copy.deepcopy(tree)
     for node in ast.walk(tree):
         if isinstance(node, ast.Name):
             node.id = names.get(node.id, node.id)
