@@ -45,12 +45,31 @@ def gemm(function, turn_a, turn_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc)
     c[...] = alpha * (a @ b) + (beta * c if beta else 0)
 
 
+def strided(memory, at, shape, steps):
+    """A matrix whose rows and columns move on by some elements."""
+    (rows, columns), (row, column), size = shape, steps, memory.dtype.itemsize
+    flat = (ctypes.c_ubyte * (size * ((rows - 1) * row + (columns - 1) * column + 1))).from_address(
+        memory.address + size * at)
+    return np.ndarray(shape, memory.dtype, flat, 0, (size * row, size * column))
+
+
+def tile(kind, rows, columns, length, a_steps, b_steps, c_row, adds):
+    assert a_steps[1] == b_steps[0] == 1 or b_steps[1] == 1
+
+    def run(a, a_at, b, b_at, c, c_at, alpha, beta):
+        c = strided(c, c_at, (rows, columns), (c_row, 1))
+        product = strided(a, a_at, (rows, length), a_steps) @ strided(b, b_at, (length, columns), b_steps)
+        c[...] = alpha * product + (beta * c if adds else 0)
+
+    return run
+
+
 def njit(*signature, **options):
     return lambda function: function
 
 
 NAMES = {
-    "np": np, "njit": njit, "OPTIONS": {}, "KEPT": False, "gemm_f4": gemm, "gemm_f8": gemm,
+    "np": np, "njit": njit, "OPTIONS": {}, "KEPT": False, "gemm_f4": gemm, "gemm_f8": gemm, "tile": tile,
     "apart": lambda: None, "add_up": lambda total, x: total + x, "exp_f4": np.exp, "tanh_f4": np.tanh,
     "maximum": np.maximum, "minimum": np.minimum, "sign": np.sign,
     **{code: (lambda address, code=code: Memory(address, code)) for code in ("f4", "f8", "i1", "i2", "i4", "i8", "u1")},

@@ -9,7 +9,7 @@ import threading
 import numpy as np
 import pytest
 from plain_native import plainly
-from programs import argument, of_call, of_training
+from programs import argument, of_call, of_training, state
 from samples import DIFFERENTIABLE, INTERNAL, TABLE, samples
 from test_compiler_passes import NETWORKS, interpreted, network, random_program, run_and_collect
 
@@ -117,6 +117,35 @@ def test_every_gradient(name):
         check(program, [], plainly, 1)
 
 
+SHAPES = [(1, 1, 1), (1, 7, 5), (7, 1, 5), (5, 7, 1), (2, 3, 4), (10, 30, 17), (13, 9, 32), (16, 33, 31), (3, 600, 20)]
+
+
+def many_products(dtype):
+    """Products of matrices of which each lies by rows or by columns, and their sums with a state."""
+    rng = np.random.default_rng(0)
+    arrays, steps, outs, writes = [], [], [], []
+    for i, (m, k, n) in enumerate(SHAPES):
+        operands = []
+        for turned, shape in zip((i % 2, i // 2 % 2), ((m, k), (k, n))):
+            arrays.append(rng.standard_normal(shape[::-1] if turned else shape).astype(dtype))
+            value = argument(len(arrays) - 1, arrays[-1])
+            operands.append(Value(shape, dtype) if turned else value)
+            if turned:
+                steps.append(Step(np.transpose, (value,), {}, operands[-1], True))
+        product, scaled, new = (Value((m, n), dtype) for _ in range(3))
+        kept = state(rng.standard_normal((m, n)).astype(dtype))
+        steps += [Step(np.dot, tuple(operands), {}, product), Step(np.multiply, (product, 0.5), {}, scaled),
+                  Step(np.subtract, (kept, scaled), {}, new)]  # fmt: skip
+        writes.append((kept, new))
+        outs.append(product if i % 3 else new)
+    return Program(steps, outs, writes), arrays
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_products(dtype):
+    check(*many_products(np.dtype(dtype)), plainly)
+
+
 # --- compiled ---------------------------------------------------------------------------------------------------------
 
 
@@ -134,6 +163,12 @@ def native(monkeypatch, tmp_path):
 def test_training_steps_compiled(name, native):
     program, arrays, _, _ = NETWORKS[name]()
     check(program, arrays, native)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_products_compiled(dtype, native):
+    run = check(*many_products(np.dtype(dtype)), native)
+    assert "gemm" in run.text and "tile" in run.text
 
 
 @pytest.mark.parametrize("seed", range(3))

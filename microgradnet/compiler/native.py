@@ -52,7 +52,8 @@ def apart(context: Any) -> Any:
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         for argument in builder.function.args[2:]:  # after numba's own two
-            argument.add_attribute("noalias")
+            if isinstance(argument.type, ir.PointerType):
+                argument.add_attribute("noalias")
         return context.get_dummy_value()
 
     return types.none(), generate

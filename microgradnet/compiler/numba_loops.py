@@ -20,7 +20,7 @@ BLOCK = 512  # numbers that are added up in single precision, before their sum i
 
 
 class Loop(NamedTuple):
-    """text: of a function `loop`. arguments: addresses. fails: it returns whether an index was out of range."""
+    """text: of a function NAME. arguments: addresses. fails: it returns whether an index was out of range."""
 
     text: str
     arguments: list[str]
@@ -75,7 +75,8 @@ class _Printer:
         lines += self.nest(0)
         if self.fails:
             lines.append("return bad")
-        return "\n".join([f"def loop({', '.join(self.pointers.values())}):", *_indented(lines)]) + "\n"
+        head = f"@njit(**OPTIONS)\ndef NAME({', '.join(self.pointers.values())}):"
+        return "\n".join([head, *_indented(lines)]) + "\n"
 
     def nest(self, depth: int) -> list[str]:
         """The loops from one on, with what is done before and after each."""

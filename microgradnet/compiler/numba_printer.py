@@ -45,12 +45,12 @@ class NativeProgram:
     """
 
     def __init__(self, program: Program) -> None:
-        from . import native
+        from . import native, tiles
 
         layout = Layout(*fused(program))
         printed = print_native(layout)
         self.program, self.text = program, printed.text
-        self.functions = _compiled(printed.text, inspect.getsource(native))
+        self.functions = _compiled(printed.text, inspect.getsource(native) + inspect.getsource(tiles))
         self._run = calls_of(program, layout, printed, self.functions, native.gemm_addresses())
         self._lock = threading.RLock()
 
@@ -68,6 +68,7 @@ from numba import njit
 
 from microgradnet.compiler.native import *
 from microgradnet.compiler.native import OPTIONS
+from microgradnet.compiler.tiles import tile
 
 """
 

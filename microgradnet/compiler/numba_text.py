@@ -14,8 +14,9 @@ import numpy as np
 from .calls import copied
 from .fuse import Unit
 from .layout import Layout, Place
-from .naming import literal, number_text
+from .naming import dtype_text, literal, number_text
 from .numba_loops import print_loop
+from .numba_products import Matrix, blas_call, by_rows, small_product
 from .products import scaled_product
 from .program import Step, Value
 from .scalars import code
@@ -48,7 +49,7 @@ class _Printer:
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
         self.outside: dict[Value, int] = {}
-        self.loops: dict[str, str] = {}  # text -> name
+        self.known: dict[str, str] = {}  # text of a function -> its name
         self.functions: list[str] = []
         self.segments: list[str | Step] = []
         self.body: list[str] = []
@@ -93,36 +94,27 @@ class _Printer:
     # --- products -----------------------------------------------------------------------------------------------------
 
     def product(self, unit: Unit) -> None:
-        """α a b + β c as BLAS wants it, by columns. A result that lies by rows is (a b)ᵀ = bᵀ aᵀ."""
+        """α a b + β c."""
         step = unit.steps[0]
-        a, b = step.args[:2]
-        alpha, beta = "1", "0"
+        kind, factors = code(step.out.dtype), ["1", "0"]
         if step.function is scaled_product:
-            alpha, beta = (f"{'-' if sign < 0 else ''}{self.number(x)}"
-                           for sign, x in zip(step.params["signs"], step.args[3:]))  # fmt: skip
+            factors = [f"{'-' if sign < 0 else ''}{self.number(x)}"
+                       for sign, x in zip(step.params["signs"], step.args[3:])]  # fmt: skip
             if self.layout.home[step.out].of is not step.args[2]:
                 self.copy(step.args[2], step.out)
-        shape, place = step.out.shape, self.layout.place(step.out)
-        turned = not (place.strides[0] == 1 and 1 < shape[1] and shape[0] <= place.strides[1] != 1)
-        operands = [self.operand(x, turned) for x in ((b, a) if turned else (a, b))]
-        (rows, columns), inner = (shape[::-1] if turned else shape), a.shape[1]
-        leading = place.strides[0 if turned else 1] if columns > 1 else rows
-        kind = code(step.out.dtype)
-        real, gemm = {"f4": ("np.float32", "table[1]"), "f8": ("np.float64", "table[2]")}[kind]
-        self.body.append(
-            f"gemm_{kind}({gemm}, {', '.join(str(turn) for turn, _ in operands)}, {rows}, {columns}, {inner}, "
-            f"{real}({alpha}), {', '.join(text for _, text in operands)}, "
-            f"{real}({beta}), {self.address(place, step.out.dtype)}, {leading})"
-        )
+        alpha, beta = (f"{dtype_text(step.out.dtype)}({x})" for x in factors)
+        a, b, c = by_rows(*map(self.matrix, (*step.args[:2], step.out)))
+        text = small_product(kind, a, b, c, step.function is scaled_product)
+        if text is None:
+            self.body.append(blas_call(kind, a, b, c, alpha, beta))
+        else:
+            name = self.function("product", text)
+            self.body.append(f"{name}({a.address}, {b.address}, {c.address}, {alpha}, {beta})")
 
-    def operand(self, x: Value, turned: bool) -> tuple[int, str]:
-        """(BLAS's letter: whether a matrix is turned once more, its memory and how far its columns lie apart)"""
-        place = self.layout.place(x)
-        rows, columns = x.shape[::-1] if turned else x.shape
-        row, column = place.strides[::-1] if turned else place.strides
-        by_columns = (row == 1 or rows == 1) and (column >= rows or columns == 1)
-        leading = (column if columns > 1 else rows) if by_columns else row if rows > 1 else columns
-        return ord("N" if by_columns else "T"), f"{self.address(place, x.dtype)}, {max(leading, 1)}"
+    def matrix(self, value: Value) -> Matrix:
+        place = self.layout.place(value)
+        rows, columns = (0 if n == 1 else stride for n, stride in zip(value.shape, place.strides))
+        return Matrix(self.address(place, value.dtype), value.shape, (rows, columns))  # type: ignore[arg-type]
 
     def number(self, x: Any) -> str:
         """A number as a segment reads it."""
@@ -151,11 +143,14 @@ class _Printer:
         self.loop(Unit("loop", [Step(copied, (x,), {}, out)], tuple(out.shape)))
 
     def loop(self, unit: Unit) -> None:
-        """The call of a loop, and its function, if there is none like it."""
         loop = print_loop(self.layout, unit, self.address)
-        name = self.loops.get(loop.text)
-        if name is None:
-            name = self.loops[loop.text] = f"loop_{len(self.loops) + 1}"
-            self.functions.append("@njit(**OPTIONS)\n" + loop.text.replace("def loop(", f"def {name}("))
-        call = f"{name}({', '.join(loop.arguments)})"
+        call = f"{self.function('loop', loop.text)}({', '.join(loop.arguments)})"
         self.body += [f"if {call}:", "    return 1"] if loop.fails else [call]
+
+    def function(self, stem: str, text: str) -> str:
+        """The name of the function of a text, in which it is NAME."""
+        name = self.known.get(text)
+        if name is None:
+            name = self.known[text] = f"{stem}_{sum(known.startswith(stem) for known in self.known.values()) + 1}"
+            self.functions.append(text.replace("NAME", name))
+        return name
