@@ -12,7 +12,7 @@ import numpy as np
 from .. import graph
 from ..graph import Node, Parts, ShapeError, walk
 from ..ops.shape import sum_to
-from ..recording import enable_grad, recorder
+from ..recording import recorder, set_grad_enabled
 from ..tensor import Tensor, describe
 from . import sources
 
@@ -351,15 +351,15 @@ def _owned(g: Any, handed: set[int]) -> Tensor:
 
 
 def _accumulate(gradients: Any, seeds: list, create_graph: bool) -> None:
-    if not create_graph and recorder() is not None:
-        for tensor, g in gradients:
-            recorder().before_adding(tensor)
-            tensor._grad = g.clone() if tensor._grad is None else tensor._grad + g
-        return
-    if create_graph:
-        with enable_grad():
+    writing = recorder()
+    if create_graph or writing is not None:
+        with set_grad_enabled(create_graph):
             for tensor, g in gradients:
+                if writing is not None:
+                    writing.before_adding(tensor)
                 tensor._grad = g.clone() if tensor._grad is None else tensor._grad + g
+                if not create_graph:
+                    tensor._grad.node = None  # of which only the recording had need
         return
     handed = {id(s) for s in seeds}
     for tensor, g in gradients:

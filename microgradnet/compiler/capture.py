@@ -401,7 +401,10 @@ class Recorder:
             node = result.node
             if result.requires_grad and (node is None or node.args is not None):
                 self.found.differentiable = True
-            return self.value_of(result.array, result)
+            value = self.value_of(result.array, result)
+            if not result.requires_grad:
+                result.node = None  # of which only the recording had need
+            return value
         if isinstance(result, (list, tuple)):
             parts = [self._structure(part) for part in result]
             return type(result)(*parts) if hasattr(result, "_fields") else type(result)(parts)
@@ -455,3 +458,5 @@ def record(function: Callable, args: tuple, kwargs: dict, inputs: list[Tensor], 
             return result, None if recorder.error else recorder.found
         finally:
             recording._mode.set(outer)
+            recorder.on.everything = recorder.off.everything = False  # a circle, which would keep the first arguments
+            del recorder.memory

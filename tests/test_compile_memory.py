@@ -1,0 +1,72 @@
+"""Compiled steps in the long run: nothing is allocated but what a call returns, and nothing is left behind."""
+
+import gc
+import resource
+import tracemalloc
+import weakref
+
+import numpy as np
+import pytest
+
+import microgradnet as mg
+import microgradnet.nn.functional as F
+from microgradnet import nn, optim
+
+
+def training(optimizer, *sizes):
+    layers = [part for n, m in zip(sizes, sizes[1:]) for part in (nn.Linear(n, m), nn.Sigmoid())]
+    model = nn.Sequential(*layers)
+    optimizer = optimizer(model.parameters())
+
+    @mg.compile
+    def step(x, y):
+        optimizer.zero_grad()
+        loss = F.quadratic_loss(model(x), y)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return step, mg.randn(200, sizes[0]), mg.rand(200, sizes[-1])
+
+
+@pytest.mark.parametrize("optimizer", [optim.SGD, lambda p: optim.SGD(p, lr=0.1, momentum=0.9), optim.Adam])
+def test_a_step_allocates_nothing_in_steady_state(optimizer):
+    """NumPy adds a bias to rows by a buffer of 8192 numbers; beside that, at no moment a step has an array of its own."""
+    step, x, y = training(optimizer, 784, 150, 100)
+    for _ in range(3):
+        step(x, y)
+    gc.collect()
+    tracemalloc.start()
+    try:
+        step(x, y)
+        tracemalloc.reset_peak()
+        before = tracemalloc.get_traced_memory()[0]
+        for _ in range(50):
+            step(x, y)
+        after, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert after - before < 2000 and peak - before < 8192 * 4 + 4000
+
+
+def test_the_first_batch_and_a_dropped_program_are_freed(no_gc):
+    step, x, y = training(optim.SGD, 6, 4, 3)
+    gone = [weakref.ref(x), weakref.ref(step(x, y))]
+    del x
+    assert [r() for r in gone] == [None, None]
+    gone = [weakref.ref(p) for p in step._function.__closure__[0].cell_contents.parameters()]
+    del step
+    gc.collect()
+    assert [r() for r in gone] == [None] * len(gone)
+
+
+@pytest.mark.slow
+def test_a_million_steps_hold_memory_flat(no_gc):
+    step, x, y = training(optim.SGD, 4, 3, 2)
+    sizes = []
+    for i in range(1_000_000):
+        step(x, y)
+        if i % 100_000 == 1000:
+            sizes.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+    assert max(sizes[1:]) - sizes[1] < 1024, "in KiB"
+    assert np.isfinite(step(x, y).item())
