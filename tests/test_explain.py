@@ -318,6 +318,15 @@ def test_names_of_leaves_are_the_ones_given():
     assert len(set(variables)) == 2
 
 
+@pytest.mark.parametrize("name", ["out", "zeros", "g", "index0", "i", "t1", "parts", "copy"])
+def test_lines_that_fill_an_array_have_no_name_twice_either(name):
+    x = mg.tensor(np.arange(36.0).reshape(1, 1, 6, 6), requires_grad=True)
+    places = mg.tensor([1, 2, 1])
+    steps = explain((x[0, 0, places].exp() * nn.functional.avg_pool2d(x, 2)[0, 0, :, :1]).sum(), params={name: x})
+    for leaf, g in run_lines(steps).items():
+        np.testing.assert_allclose(g, steps.gradients[leaf], rtol=1e-9, err_msg=str(steps))
+
+
 @pytest.mark.parametrize("names", [("dx", "x", "t1"), ("x", "dx", "delta2"), ("C", "dC", "np"), ("v1", "v2", "x1")])
 def test_no_two_things_have_one_name_in_the_lines(names):
     leaves = [mg.tensor([[0.5, 1.5, -1.0]] * 2, dtype=mg.float64, requires_grad=True) for _ in names]

@@ -185,30 +185,30 @@ class _Printer:
 
     def written(self, x: Value) -> str:
         """The name of an array that takes several lines to make."""
-        step = self.maker[x]
-        if step.function is updated:
-            before, key, value = step.args
-            copied_before = self.text(before, _TIGHT).removesuffix(".copy()")
-            made = [f"out = {copied_before}.copy()", f"out[{self.key(key)}] = {self.text(value)}"]
+        step, function = self.maker[x], self.maker[x].function
+        if isinstance(function, idioms.Lines):
+            texts, template = self.filling(function, step.args), function.text
         else:
-            made = self.filled(step.function, step.args)
-        name = self.names[x] = f"t{len(self.above) + 1}"
-        lines = [re.sub(r"\bout\b", name, line) for line in made]
-        self.above += [line.removesuffix(".copy()") if " = np.zeros(" in line else line for line in lines]
+            before, key, value = step.args
+            texts = {"before": self.text(before, _TIGHT), "key": self.key(key), "value": self.text(value)}
+            template = "out = before.copy()\nout[key] = value"
+        name = self.names[x] = texts["out"] = f"t{len(self.above) + 1}"
+        lines = re.sub(r"\w+", lambda match: texts.get(match[0], match[0]), template).split("\n")
+        for line in lines:  # what has just been made needs no copy
+            self.above.append(re.sub(r"(\.copy\(\))+$", "" if " = np.zeros(" in line else ".copy()", line))
         return name
 
-    def filled(self, lines: Any, args: tuple) -> list[str]:
-        """The lines with what the arguments are in place of their names."""
+    def filling(self, lines: idioms.Lines, args: tuple) -> dict[str, str]:
+        """What stands in place of the names in such lines."""
         texts = {}
         for name, arg in zip(lines.names, args):
             text = self.text(arg, _TIGHT)
-            if not text.isidentifier() and (len(re.findall(rf"\b{name}\b", lines.text)) > 1 or "for " in lines.text
-                                            and not text.startswith("np.zeros(")):  # fmt: skip
+            often = len(re.findall(rf"\b{name}\b", lines.text)) > 1 or "for " in lines.text
+            if often and not text.isidentifier() and not text.startswith("np.zeros("):
                 self.above.append(f"t{len(self.above) + 1} = {self.text(arg)}")
                 text = f"t{len(self.above)}"
             texts[name] = text
-        filled = re.sub(r"\w+", lambda match: texts.get(match[0], match[0]), lines.text)
-        return filled.split("\n")
+        return texts
 
     def constant(self, array: Any) -> str:
         array = np.asarray(array)

@@ -71,7 +71,7 @@ def _softmax_error(x: Any, labels: Any, /) -> Any:
 # --- places -----------------------------------------------------------------------------------------------------------
 
 
-def _keys(index: tuple, tensors: tuple, ndim: int) -> list[tuple]:
+def _keys(index: tuple, tensors: tuple) -> list[tuple]:
     """An index as one or two of NumPy's: numbers come first, for beside arrays they would count among these."""
     arrays = [tensors[i.n] for i in index if isinstance(i, Slot)]
     if not (any(type(i) is int for i in index) and any(a.ndim for a in arrays)):
@@ -90,14 +90,14 @@ def _keys(index: tuple, tensors: tuple, ndim: int) -> list[tuple]:
 
 
 def _read(x: Any, /, *tensors: Any, index: tuple) -> Any:
-    for key in _keys(index, tensors, x.ndim):
+    for key in _keys(index, tensors):
         x = x.trace.call(operator.getitem, (x, _alone(key)))
     return x
 
 
 def _written(x: Any, value: Any, /, *tensors: Any, index: tuple) -> Any:
     """Into a copy of x."""
-    *first, key = _keys(index, tensors, x.ndim)
+    *first, key = _keys(index, tensors)
     out = x.copy()
     (out[_alone(first[0])] if first else out)[_alone(key)] = value
     return out
@@ -108,7 +108,7 @@ def _added_at(g: Any, /, *tensors: Any, shape: tuple, index: tuple) -> Any:
     if all(t.dtype.kind == "b" or not t.ndim for t in tensors):  # which name no place twice
         return _written(zeros, g, *tensors, index=index)
     names: dict[str, Any] = {}
-    *first, key = _keys(index, tensors, len(shape))
+    *first, key = _keys(index, tensors)
     out = f"out[{', '.join(_entry(i, names) for i in first[0])}]" if first else "out"
     parts = [_entry(i, names) for i in key]
     text = ", ".join(parts)

@@ -14,7 +14,7 @@ function short(v) {
   if (typeof v !== "number") return String(v);
   if (Number.isInteger(v) && Math.abs(v) < 1e6) return String(v);
   const size = Math.abs(v);
-  return (size >= 1e-3 && size < 1e5 ? String(Number(v.toPrecision(4))) : v.toExponential(2)).replace("-", "−");
+  return (size >= 1e-3 && size < 1e5 ? String(Number(v.toPrecision(4))) : v.toExponential(2)).replaceAll("-", "−");
 }
 function numbers(value, name, extra) {
   const caption = (extra ? extra + ": " : "") + name;

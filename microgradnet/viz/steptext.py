@@ -206,7 +206,7 @@ def written(lines: list[str], names: Mapping[str, str]) -> list[str]:
 def value_text(value: Any) -> str:
     """A gradient in a few characters: a number, or its shape."""
     if isinstance(value, (tuple, dict)):
-        return f"{len(value)} parts"
+        return f"{len(value)} part{'s' * (len(value) > 1)}"
     return f"{value.item():.4g}" if value.size == 1 else labels.shape(value)
 
 
