@@ -393,6 +393,18 @@ def test_the_svg_is_well_formed_and_shows_every_line(renderer, name):
     assert sorted(set(wanted) - set(shown)) == [] and len(shown) >= len(wanted)
 
 
+def test_a_picture_that_nobody_can_read_is_refused_with_the_way_to_a_smaller_one(renderer, x, tmp_path):
+    y = x
+    for _ in range(1000):
+        y = y.tanh()
+    drawing = draw(y)
+    with pytest.raises(RenderError, match=r"has 1,002 boxes.*max_nodes=50.*backward=True.*max_nodes=1000 renders all"):
+        drawing.save(tmp_path / "graph.svg")
+    assert drawing.save(tmp_path / "graph.dot").exists() and not (tmp_path / "graph.svg").exists()
+    assert draw(y, max_nodes=50).svg.count(">tanh<") == 50
+    assert draw(y, max_nodes=1000).svg.count(">tanh<") == 1000
+
+
 def test_titles_say_what_is_in_a_box(renderer):
     evil = "<b>&amp; \"w\" -> n1"
     w = mg.ones(2, requires_grad=True)

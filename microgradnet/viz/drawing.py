@@ -13,7 +13,7 @@ from .files import write_atomically
 from .ladder import Ladder, Options
 from .ladder_svg import to_svg
 from .picture import Picture
-from .render import svg, titled
+from .render import RenderError, svg, titled
 from .themes import THEMES
 
 if TYPE_CHECKING:
@@ -22,19 +22,26 @@ if TYPE_CHECKING:
     from ..nn import Module
 
 
+MOST_BOXES = 1000  # in an SVG that is not asked for by number of nodes
+
+
 class Drawing:
     """The picture of a graph. In a notebook it shows itself.
 
     dot: the graphviz.Digraph; its `.source` is byte-identical for the same graph.
+    too_large: what there is to say where the picture has more boxes than anyone can read, else empty.
     """
 
-    def __init__(self, dot: graphviz.Digraph) -> None:
-        self.dot = dot
+    def __init__(self, dot: graphviz.Digraph, too_large: str = "") -> None:
+        self.dot, self.too_large = dot, too_large
         self._svg: str | None = None
 
     @property
     def svg(self) -> str:
-        """The picture as SVG, rendered when first asked for. Errors: viz.RenderError where nothing can render it."""
+        """The picture as SVG, rendered when first asked for. Errors: viz.RenderError where it is too large, or nothing
+        can render it."""
+        if self.too_large:
+            raise RenderError(self.too_large)
         if self._svg is None:
             self._svg = titled(svg(self.dot.source))
         return self._svg
@@ -58,7 +65,7 @@ class BackwardDrawing(Drawing):
     """
 
     def __init__(self, ladder: Ladder, name: str, direction: str, theme: str) -> None:
-        self.ladder = ladder
+        self.ladder, self.too_large = ladder, ""
         self._svg = to_svg(ladder, name, direction, theme)
 
     @property
@@ -107,7 +114,17 @@ def draw(output: Any, *, params: Module | Mapping[str, Tensor] | None = None, va
     if backward:
         ladder = Ladder(_cost(output), params, Options(values, grads, show_shapes, depth, max_nodes))
         return BackwardDrawing(ladder, name, direction, theme)
-    return Drawing(to_dot(Picture(outputs, params, values, grads, show_shapes, max_nodes), name, direction, theme))
+    picture = Picture(outputs, params, values, grads, show_shapes, max_nodes)
+    return Drawing(to_dot(picture, name, direction, theme), _too_large(picture) if max_nodes is None else "")
+
+
+def _too_large(picture: Picture) -> str:
+    count = len(picture.boxes)
+    if count <= MOST_BOXES:
+        return ""
+    return (f"draw: this picture has {count:,} boxes, more than the {MOST_BOXES:,} that anyone can read. Draw its end "
+            f"with max_nodes=50, or fold what repeats itself with backward=True; max_nodes={len(picture.drawn)} "
+            "renders all of it. The DOT source is there as it is: .dot, .save('graph.dot').")
 
 
 def _check(values: Any, direction: str, max_nodes: int | None, theme: str, backward: bool, depth: int | None) -> None:
