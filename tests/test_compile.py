@@ -749,6 +749,59 @@ def test_names_of_a_model_are_those_of_the_program():
     assert "def step(images, fc1_weight, fc1_bias, out_weight, out_bias):" in serving.program()
 
 
+class Learner:
+    def __init__(self, rate):
+        self.rate, self.weight = rate, mg.ones(3).requires_grad_()
+
+    @mg.compile
+    def learn(self, x):
+        """A step."""
+        self.weight.grad = None
+        (self.weight * x).square().sum().backward()
+        with mg.no_grad():
+            self.weight.sub_(self.weight.grad, alpha=self.rate)
+
+
+def test_methods_are_decorated():
+    one, other, x = Learner(0.1), Learner(0.2), mg.ones(3)
+    assert Learner.learn.__doc__ == "A step."
+    for k in range(1, 4):
+        one.learn(x)
+        other.learn(x)
+        for learner in (one, other):
+            np.testing.assert_allclose(learner.weight.detach().numpy(), (1 - 2 * learner.rate) ** k, rtol=1e-6)
+    assert len(Learner.learn.programs) == 2
+    one.rate = 0.5
+    one.learn(x)
+    assert one.weight.tolist() == [0, 0, 0]
+
+
+class Scaled(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.scale, self.inner = 2.0, nn.Dropout(0.5)
+
+    @mg.compile
+    def forward(self, x):
+        return self.inner(x) * self.scale + (1.0 if self.training else 0.0)
+
+
+def test_a_decorated_forward_and_what_is_read_of_modules_and_optimizers():
+    model, x = Scaled().eval(), mg.ones(3)
+    for scale in (2.0, 2.0, 3.0, 3.0, 2.0):
+        model.scale = scale
+        assert model(x).tolist() == [scale] * 3
+    model.train()
+    model.inner.p = 0.0
+    assert [model(x).tolist() for _ in range(2)] == [[3.0] * 3] * 2
+    weight = nn.Parameter(mg.zeros(1))
+    optimizer = sgd([weight])
+    compiled = mg.compile(lambda x: x * optimizer.param_groups[0]["lr"] * model.scale)
+    for lr in (0.5, 0.5, 2.0, 2.0):
+        optimizer.param_groups[0]["lr"] = lr
+        assert compiled(x).tolist() == [2 * lr] * 3
+
+
 def test_threads_do_not_disturb_each_other():
     compiled = mg.compile(lambda x: ((x @ x.T).tanh() @ x).exp().sum(1))
     inputs = [mg.randn(30, 30) for _ in range(8)]

@@ -112,7 +112,7 @@ class Watch:
         for thing in found:
             self._function(thing)
             own = getattr(thing, "__dict__", None)
-            if type(own) is dict and not isinstance(thing, (Module, Tensor, Optimizer, types.FunctionType)):
+            if type(own) is dict and not isinstance(thing, (Tensor, types.FunctionType)):
                 for name in sorted(attributes & own.keys()):
                     self._variable(own, name)
                 for name in sorted(attributes & vars(type(thing)).keys()):
