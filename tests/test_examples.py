@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[1]
 SCRIPTS = sorted((ROOT / "examples").glob("*.py"))
 SAYS = {
     "book_mnist": "best: ", "bp1_to_bp4": "They agree", "custom_activation": "They agree",
+    "compiled_step": "the same weights: True",
     "custom_function": "gradcheck: True", "digits": "of the test images", "drawing": "drawing.",
     "growing_activation": "growing_activation.svg: ", "labelled_graph": "labelled_deep.svg",
     "stepper": "stepper.html", "monitor": "monitor.svg, monitor.html: ",
