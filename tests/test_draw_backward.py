@@ -14,9 +14,11 @@ from backward_graphs import GRAPHS, PICTURE, cost, sigmoid_net
 from graphs import counting, filled
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from samples import leaves, samples
 
 import microgradnet as mg
 from microgradnet import nn
+from microgradnet.graph import OPS
 from microgradnet.viz import draw, themes
 from microgradnet.viz.backpass import BackwardPass
 from microgradnet.viz.equations import find
@@ -161,6 +163,27 @@ def test_the_recorded_gradients_are_those_of_backward(seed):
     loss.backward()
     leaves = [place for place in run.gradients if isinstance(place, mg.Tensor)]
     assert leaves and all(np.array_equal(run.gradients[leaf].array, leaf.grad.array) for leaf in leaves)
+
+
+DIFFERENTIABLE = sorted({name for name, op in OPS.items() if op.differentiable} - {"item_of", "module_boundary"})
+
+
+@pytest.mark.parametrize("names", [DIFFERENTIABLE[i::4] for i in range(4)], ids=range(4))
+def test_every_operation_is_drawn_with_the_gradients_of_backward(names):
+    for name in names:
+        sample = samples(name)[0]
+        arguments = leaves(sample)
+        out = OPS[name](*arguments, **sample.params)
+        outs = [y for y in (out if isinstance(out, tuple) else (out,)) if y.requires_grad]
+        loss = sum((y * y).sum() for y in outs)
+        drawing = drawn(loss, values="summary")
+        assert ET.fromstring(drawing.svg) is not None, name
+        gradients = drawing.ladder.run.gradients
+        loss.backward()
+        reached = [x for x in arguments if isinstance(x, mg.Tensor) and x.requires_grad and x.grad is not None]
+        assert reached, name
+        for leaf in reached:
+            np.testing.assert_allclose(gradients[leaf].array, leaf.grad.array, rtol=1e-12, atol=1e-12, err_msg=name)
 
 
 def test_shares_and_what_they_read(x):

@@ -9,6 +9,7 @@ import re
 import numpy as np
 import pytest
 from browser import CHROMIUM, DRIVER, Browser
+from samples import leaves, samples
 
 import microgradnet as mg
 from microgradnet import nn
@@ -129,6 +130,18 @@ def test_rules_are_written_as_mathematics_too():
     assert last["written"] == ["∂C/∂x1 = ∂C/∂v1 − exp(v1) · Σ ∂C/∂v1"]
     (first,) = data_of(page.page(explain(x[0, 1]), "en"))["steps"][0]["flows"]
     assert first["numpy"].startswith("t1 = np.zeros(") and first["written"] == [], "lines that write into an array"
+
+
+def test_every_operation_has_its_step(monkeypatch):
+    monkeypatch.setattr(page, "svg", lambda _source: "<svg></svg>")  # which takes its time
+    for name in sorted(name for name, op in OPS.items() if op.differentiable and name not in ("item_of", "module_boundary")):
+        sample = samples(name)[0]
+        out = OPS[name](*leaves(sample), **sample.params)
+        outs = [y for y in (out if isinstance(out, tuple) else (out,)) if y.requires_grad]
+        steps = explain(sum((y * y).sum() for y in outs))
+        shown = data_of(page.page(steps, "en"))["steps"]
+        assert len(shown) == len(steps) and name in [step["op"] for step in shown]
+        assert all(flow["formula"] and flow["numpy"] for step in shown for flow in step["flows"])
 
 
 def test_a_notebook_shows_the_page_or_where_that_is_too_much_the_table(monkeypatch):
