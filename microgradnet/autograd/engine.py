@@ -51,16 +51,16 @@ def vjp(roots: list[Tensor], seeds: list[Any], targets: set | None, create_graph
         if type(g) is Parts and not op.takes_parts:
             g = g.whole(y, create_graph)
         if node.hooks is not None:
-            g = _run_hooks(node.hooks, g)
+            g = run_hooks(node.hooks, g)
         if targets is not None:
             if node in targets:
                 found[node] = g
             if node not in leading:
                 continue
         if args is None:
-            args, y = _restored(node)
+            args, y = restored(node)
         if graph.last_write > node.time:
-            _check_unwritten(node)
+            check_unwritten(node)
         inputs, params, rules = node.inputs, node.params, op.rules
         if create_graph:
             y, args = _as_tensors(node)
@@ -77,7 +77,7 @@ def vjp(roots: list[Tensor], seeds: list[Any], targets: set | None, create_graph
             if gx is None:
                 continue  # a Function may say that no gradient flows
             if gx.shape != value.shape or gx.dtype is not value.dtype:
-                gx = _fitted(gx, value, node, i)
+                gx = fitted(gx, value, node, i)
             if x in gradients:
                 gradients[x] = gradients[x] + gx
             else:
@@ -89,7 +89,7 @@ def vjp(roots: list[Tensor], seeds: list[Any], targets: set | None, create_graph
         for node in visited:
             node.release()
     for leaf in [x for x in gradients if x._hooks is not None]:
-        gradients[leaf] = _run_hooks(leaf._hooks.values(), gradients[leaf])
+        gradients[leaf] = run_hooks(leaf._hooks.values(), gradients[leaf])
     return gradients if targets is None else gradients | found
 
 
@@ -107,7 +107,7 @@ def backward(tensors: Tensor | Sequence[Tensor], grad_tensors: Any = None, retai
     roots = [tensors] if isinstance(tensors, Tensor) else _listed(tensors, "backward")
     if first_looks:
         _look(roots)
-    seeds = _seeds(roots, grad_tensors, create_graph, "backward")
+    seeds = seeds_of(roots, grad_tensors, create_graph, "backward")
     if inputs is None:
         _accumulate(_run(roots, seeds, None, retain_graph, create_graph).items(), seeds, create_graph)
         return
@@ -152,7 +152,7 @@ def grad(outputs: Tensor | Sequence[Tensor], inputs: Tensor | Sequence[Tensor], 
     if materialize_grads and allow_unused is False:
         raise ValueError("grad(): materialize_grads=True gives zeros for unused inputs and needs allow_unused=True")
     places = [_place(t, "grad") for t in wrt]
-    seeds = _seeds(roots, grad_outputs, create_graph, "grad")
+    seeds = seeds_of(roots, grad_outputs, create_graph, "grad")
     found = _run(roots, seeds, set(places), retain_graph, create_graph)
     results: list[Tensor | None] = []
     handed = {id(s) for s in seeds}
@@ -205,7 +205,7 @@ def _listed(tensors: Any, caller: str) -> list[Tensor]:
     return listed
 
 
-def _seeds(roots, gradients, create_graph, caller):
+def seeds_of(roots, gradients, create_graph, caller):
     """A gradient for each root, checked: ones for a root of one element that has none given."""
     if gradients is None:
         gradients = [None] * len(roots)
@@ -277,7 +277,8 @@ def _tensor(value: Any, made_by: Any) -> Any:
     return _new(Tensor)._set(value, made_by, bool(made_by.needs))
 
 
-def _run_hooks(hooks: Iterable[Callable], g: Any) -> Any:
+def run_hooks(hooks: Iterable[Callable], g: Any) -> Any:
+    """The gradient after hooks that may replace it."""
     for hook in list(hooks):
         given = g if isinstance(g, Tensor) else Tensor(np.asarray(g))
         replaced = hook(given)
@@ -291,7 +292,7 @@ def _run_hooks(hooks: Iterable[Callable], g: Any) -> Any:
     return g
 
 
-def _fitted(g: Any, value: Any, node: Node, i: int) -> Any:
+def fitted(g: Any, value: Any, node: Node, i: int) -> Any:
     """A rule's gradient in the form of its operand: summed over what was broadcast, and of the same dtype."""
     if g.shape != value.shape:
         try:
@@ -303,7 +304,7 @@ def _fitted(g: Any, value: Any, node: Node, i: int) -> Any:
     return g
 
 
-def _check_unwritten(node: Node) -> None:
+def check_unwritten(node: Node) -> None:
     """No value that a rule will read may have been written in place since it was saved."""
     saved = recomputed_at.get(node, node.time)
     outputs = node.output if type(node.output) is tuple else (node.output,)
@@ -325,7 +326,7 @@ recomputers: weakref.WeakKeyDictionary[Node, Any] = weakref.WeakKeyDictionary()
 recomputed_at: weakref.WeakKeyDictionary[Node, int] = weakref.WeakKeyDictionary()
 
 
-def _restored(node: Node) -> tuple:
+def restored(node: Node) -> tuple:
     """(args, output) of a node that has given them up."""
     while node.args is None and node in recomputers:
         recomputers[node].restore()

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from .. import graph
-from ..autograd.engine import _check_unwritten, _fitted, _restored, _run_hooks, _seeds
+from ..autograd.engine import check_unwritten, fitted, restored, run_hooks, seeds_of
 from ..graph import Node, Parts, walk
 from ..recording import no_grad
 from ..tensor import Tensor, describe
@@ -143,7 +143,7 @@ def explain(loss: Tensor, gradient: Any = None, *, params: Module | Mapping[str,
     if not isinstance(loss, Tensor):
         raise TypeError(f"explain() takes a Tensor, got {type(loss).__name__}")
     loss._refresh()
-    (seed,) = _seeds([loss], gradient, False, "explain")
+    (seed,) = seeds_of([loss], gradient, False, "explain")
     if loss.node is None:
         raise ValueError(f"explain(): {describe(loss)} is a leaf: no operation made it, so there is nothing to step")
     return Explanation(loss, seed, params)
@@ -198,20 +198,20 @@ def _apply(node: Node, g: Any) -> tuple[Any, Any, Any, dict[int, Any]]:
         g = g.whole(node.output, False)
     if node.hooks is not None:
         g = _hooked(node.hooks, g)
-    args, y = (node.args, node.output) if node.args is not None else _restored(node)
+    args, y = (node.args, node.output) if node.args is not None else restored(node)
     if graph.last_write > node.time:
-        _check_unwritten(node)
+        check_unwritten(node)
     params = node.params if node.kept is None else node.params | {"kept": node.kept}
     with no_grad(), np.errstate(all="ignore"):
         shared = None if op.joint is None else op.joint(node.needs, g, y, *args, **params)
         made = {i: op.rules[i](g, y, *args, **params) if shared is None else shared[i] for i in node.needs}
-        return g, args, y, {i: gx if gx is None else _fitted(gx, args[i], node, i) for i, gx in made.items()}
+        return g, args, y, {i: gx if gx is None else fitted(gx, args[i], node, i) for i, gx in made.items()}
 
 
 def _hooked(hooks: Any, g: Any) -> Any:
     """What the hooks make of a gradient."""
     with no_grad():
-        return _run_hooks(replacing(hooks), g)
+        return run_hooks(replacing(hooks), g)
 
 
 __all__ = ["Explanation", "Flow", "Step", "explain"]
