@@ -27,7 +27,7 @@ EVALUATED_AT_ONCE = 1000  # examples: bounds the memory, and changes no result
 
 
 def _refuse_nonfinite(x, /):
-    if not np.isfinite(x):
+    if not np.isfinite(x).all():
         raise ArithmeticError("not finite")
     return x
 

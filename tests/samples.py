@@ -21,7 +21,8 @@ from microgradnet.ops.index import Slot
 TABLE = dict(graph.OPS)  # as imported, without what tests plant
 DIFFERENTIABLE = [name for name, op in TABLE.items() if op.differentiable]
 # Not called by users with arrays: one output of several, which is tested with the operations that have several; the
-# gate of a module's hooks; and random numbers. The tests of nn look at the latter two.
+# gate of a module's hooks; random numbers; what clips gradients; and the check of a loss. The tests of nn, of compile and
+# of the trainer look at these.
 INTERNAL = {"item_of", "module_boundary", "dropout_mask", "uniform_like", "total_norm", "scaled_down", "finite"}
 
 UNARY_SHAPES = [(), (1,), (5,), (2, 3), (2, 1, 3), (0,), (2, 0, 3)]
