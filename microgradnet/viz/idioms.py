@@ -177,7 +177,7 @@ def _padded(x: Any, padding: tuple) -> Any:
 
 
 def _windows(x: Any, kernel: tuple, out: tuple, stride: tuple, dilation: tuple) -> Any:
-    """(…, *out, *kernel)."""
+    """The parts under a kernel, (…, *out, *kernel)."""
     lead = x.ndim - len(kernel)
     reach = tuple(d * (k - 1) + 1 for k, d in zip(kernel, dilation))
     axes = tuple(range(lead, x.ndim))
@@ -210,8 +210,7 @@ def _convolution(x: Any, w: Any, b: Any, /, stride: tuple, padding: tuple, dilat
     sizes = zip(x.shape[2:], w.shape[2:], stride, padding, dilation)
     out = tuple((n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in sizes)
     windows = _grouped(_windows(_padded(x, padding), w.shape[2:], out, stride, dilation), 1, groups)
-    y = _einsum("nGcYU,GdcU->nGdY", windows, _grouped(w, 0, groups), groups, len(out),
-                (len(x), len(w), *out))
+    y = _einsum("nGcYU,GdcU->nGdY", windows, _grouped(w, 0, groups), groups, len(out), (len(x), len(w), *out))
     return y if b is None else y + b.reshape((-1, *[1] * len(out)))
 
 
