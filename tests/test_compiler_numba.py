@@ -1,6 +1,6 @@
 """What is printed for numba gives the numbers of the program that was captured, in plain Python and compiled."""
 
-import operator
+import functools
 import os
 import subprocess
 import sys
@@ -11,12 +11,12 @@ import pytest
 from plain_native import plainly
 from programs import argument, of_call, of_training, state
 from samples import DIFFERENTIABLE, INTERNAL, TABLE, samples
-from test_compiler_passes import NETWORKS, interpreted, network, random_program, run_and_collect
+from test_compiler_passes import NETWORKS, Writer, interpreted, network, random_program, run_and_collect
 
 import microgradnet as mg
 from microgradnet import nn, optim
 from microgradnet.compiler.lower import lower
-from microgradnet.compiler.program import Program, Source, Step, Value
+from microgradnet.compiler.program import Program, Step, Value
 from microgradnet.compiler.simplify import simplify
 from microgradnet.errors import CompileError
 
@@ -146,6 +146,20 @@ def test_products(dtype):
     check(*many_products(np.dtype(dtype)), plainly)
 
 
+def test_nothing_is_written_where_an_operation_refuses_later():
+    rng = np.random.default_rng(0)
+    w = Writer(rng.standard_normal((3, 4)), np.array([0, 1, 2]), states=(np.ones(4),))
+    x, index = w.values
+    (s,) = w.states
+    new = w("add", s, w("sum", x, dim=0))
+    program = w.program(w("embedding", w("erf", x), index), writes=[(s, new)])
+    run = check(program, w.inputs, plainly)
+    before = program.writes[0][0].source.read().copy()
+    with pytest.raises(IndexError):
+        run([w.inputs[0], np.array([0, 3, 1])])
+    assert np.array_equal(program.writes[0][0].source.read(), before)
+
+
 # --- compiled ---------------------------------------------------------------------------------------------------------
 
 
@@ -248,24 +262,26 @@ def test_code_that_cannot_be_kept_is_compiled_all_the_same(native, tmp_path, mon
 
 
 def test_threads_wait_for_each_other(native):
-    x = np.linspace(-1, 1, 100_000)
-    total = Value((), float, "total", Source("number", lambda: totals[-1], lambda new: totals.append(new)))
-    totals = [0.0]
-    value, one, new = argument(0, x), Value((), x.dtype), Value((), float)
-    run = native(Program([Step(np.add.reduce, (value,), {}, one), Step(operator.add, (total, 1.0), {}, new)],
-                         [one], [(total, new)]))  # fmt: skip
-    inputs = [x * i for i in range(4)]
+    pytest.importorskip("scipy")
+    total, inputs = mg.zeros(1, dtype=mg.float64), [mg.full((50_000,), float(i), dtype=mg.float64) for i in range(4)]
+
+    @functools.partial(mg.compile, backend="numba")
+    def run(x):
+        total.add_(1)
+        return (x * 2).sum()
+
+    run(inputs[0])
     results = []
 
     def work(i):
-        results.extend(np.isclose(run([inputs[i]])[0], inputs[i].sum(), atol=1e-9) for _ in range(100))
+        results.extend(run(inputs[i]).item() == 100_000 * i for _ in range(100))
 
     threads = [threading.Thread(target=work, args=(i,)) for i in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(results) == 400 and all(results) and totals[-1] == 400
+    assert len(results) == 400 and all(results) and total.item() == 401
 
 
 def test_without_numba_the_error_names_the_extra(monkeypatch):

@@ -7,6 +7,8 @@ program as the book does; `lower` turns operations into calls of NumPy, which `t
 which memory each value lives; `numpy_text` prints the result, and `numpy_printer` compiles that. `compiled` is what a
 user calls.
 
-The native backend goes on from the simplified program: `fuse` makes loops of its steps, `layout` says where their
-values live, `numba_text` prints them in the words of `native`, and `numba_printer` compiles that.
+The native backend goes on from the simplified program: `products` gives matrix products the sums that follow them,
+`fuse` makes loops of the other steps, of those that `scalars` can write as statements on numbers, and `layout` says
+where values live. `numba_text` prints that, with `numba_products` and `numba_loops`, in the words of `native` and
+`tiles`; `numba_printer` compiles it, and `numba_calls` calls it.
 """

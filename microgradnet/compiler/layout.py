@@ -15,6 +15,7 @@ import numpy as np
 from .calls import copied
 from .fuse import Unit
 from .naming import is_number
+from .plan import may_refuse
 from .program import Program, Step, Value, values_in
 from .samples import Samples
 from .scalars import reduced_axes
@@ -157,7 +158,7 @@ class Layout:
         at_the_end = (*values_in(self.program.outputs), *(n for _, n in self.program.writes))
         if any(target is self.root(value) for value in at_the_end):
             return False
-        if any(other.kind == "check" or fails(other) for other in self.units[at:]):
+        if any(may_refuse(step) for other in self.units[at:] for step in other.steps):
             return False
         reads = [value for value in unit.reads() if self.root(value) is target]
         if unit.kind == "loop":
@@ -218,8 +219,3 @@ class Layout:
             self.size = -(-self.size // 64) * 64
         self.size += size
         return Home(None, self.size - size, size)
-
-
-def fails(unit: Unit) -> bool:
-    """Whether a loop looks at indices, which may be out of range."""
-    return unit.kind == "scatter" or any(step.function is operator.getitem for step in unit.steps)

@@ -13,7 +13,6 @@ import hashlib
 import inspect
 import os
 import sys
-import threading
 import types
 from pathlib import Path
 from typing import Any
@@ -38,8 +37,8 @@ def numba_program(program: Program) -> NativeProgram:
 class NativeProgram:
     """A simplified program, compiled: a function of a call's tensors' arrays, as that of the NumPy backend.
 
-    It gives the outputs, and writes what is to be written. It computes in memory of its own; calls from several threads
-    wait for each other. Raises CompileError where numba is not installed.
+    It gives the outputs, and writes what is to be written. It computes in memory of its own, without holding Python's
+    lock, so two threads may not call it at once. Raises CompileError where numba is not installed.
 
     text: of the native functions. plan: how the NumPy backend would do it.
     """
@@ -52,11 +51,9 @@ class NativeProgram:
         self.program, self.text = program, printed.text
         self.functions = _compiled(printed.text, inspect.getsource(native) + inspect.getsource(tiles))
         self._run = calls_of(program, layout, printed, self.functions, native.gemm_addresses())
-        self._lock = threading.RLock()
 
     def __call__(self, inputs: list) -> list:
-        with self._lock:
-            return self._run(inputs)
+        return self._run(inputs)
 
     @functools.cached_property
     def plan(self) -> Plan:
