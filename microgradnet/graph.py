@@ -177,7 +177,7 @@ def record(op: Op, inputs: list, params: dict, needs: int, args: list, output: A
     A value that no rule reads is kept as its Spec, unless it is small. (Operations with metadata, such as a sum's
     `dim`, may make a small result of a large argument.)
     """
-    if recording.inference_used:
+    if recording.inference_used and needs:
         _refuse_inference(op, inputs)
     if on_record is not None:
         on_record(op, inputs, params, args, output)

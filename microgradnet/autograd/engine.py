@@ -406,7 +406,8 @@ class Keeper:
     def __call__(self, g: Tensor) -> None:
         tensor = self.kept()
         if tensor is not None:
-            _accumulate([(tensor, g if g.requires_grad else g.array.copy())], [], g.requires_grad)
+            as_tensor = g.requires_grad or recorder() is not None
+            _accumulate([(tensor, g if as_tensor else g.array.copy())], [], g.requires_grad)
 
 
 def _hook_list(node: Node) -> list:

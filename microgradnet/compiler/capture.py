@@ -8,6 +8,8 @@ optimizer's step is told as a whole; `updates` knows it as steps.
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import functools
 import threading
 from collections.abc import Callable, Collection, Sequence
@@ -16,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from .. import graph, recording
+from ..dtypes import device, promote
 from ..errors import CompileError
 from ..generator import Generator, default_generator
 from ..graph import ITEM, Node, Op
@@ -23,13 +26,14 @@ from ..optim import Optimizer
 from ..recording import Mode
 from ..tensor import Tensor, describe
 from .calls import Draw
-from .guards import Watch
+from .guards import layout_of, leaves, modes
 from .naming import names_of_arguments, names_of_state
 from .places import Memory, Place, constant
 from .program import Program, Source, Step, Value, values_in
 from .samples import is_pure, laid_out_as
 from .taps import cannot, listening
 from .updates import update_of
+from .watch import Watch
 
 _one_at_a_time = threading.RLock()
 
@@ -49,24 +53,37 @@ _LOOKERS = {(f"microgradnet.{name}", function) for name, function in (
 class Recording:
     """What came of one run: the program, and what it takes for granted.
 
-    result: what the function returned, with a Value for each Tensor. differentiable: whether a gradient could flow
+    result: what the function returned, with a Value for each Tensor that it made, and a Given for each other.
+    modes: of recording and the like, in which it ran. training: what it left modules in: [(their dict, training)].
+    differentiable: whether a gradient could flow
         from it; then a program, which leaves no graph behind, cannot stand for the function.
     gradients: (a tensor, or which of the arguments' it is, Value or None): what its `.grad` is to be after each call.
     states: the tensors from outside that were used. written: those of them whose memory is written.
     optimizers: those that stepped.
     watch: the Python variables that may have had a part in it. changing: options of optimizers that are read anew.
-    waiting: tensors to whose `.grad` more is added: it must be there, or not, as it was.
+    waiting: tensors whose `.grad` is used, or to which more is added: it must be there and
+        lie in memory as it did (its layout), or not be there (False).
     """
 
     def __init__(self, watch: Watch, changing: Collection[str]) -> None:
         self.program, self.watch, self.changing = Program([], []), watch, changing
         self.result: Any = None
+        self.modes = modes()
+        self.training: list[tuple[dict, bool]] = []
         self.differentiable = False
         self.gradients: list[tuple[Tensor | int, Value | None]] = []
         self.states: dict[Tensor, None] = {}
         self.optimizers: dict[Optimizer, None] = {}
         self.written: list[Tensor] = []
-        self.waiting: list[tuple[Tensor, bool]] = []
+        self.waiting: dict[Tensor, Any] = {}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Given:
+    """In a result: a tensor that was there before, or which of the arguments' it is, or which of the results before."""
+
+    kind: str
+    which: Any
 
 
 def _listens(method: Callable) -> Callable:
@@ -106,6 +123,7 @@ class Recorder:
         self.numbers: list[tuple[Value, Value]] = []
         self.kept: dict[Value, tuple[Tensor, str]] = {}  # what optimizers keep
         self.expected: list[np.ndarray] = []  # the writes that were announced
+        self.results: dict[Tensor, int] = {}  # that are returned, in order
         self.stepping = False  # whether an optimizer makes its step
 
     def fail(self, error: CompileError) -> None:
@@ -152,6 +170,12 @@ class Recorder:
             raise _of_another_graph(tensor.shape)
         if tensor in self.found.states:
             raise cannot(f"the memory of {describe(tensor)} was replaced while the function ran; keep that outside")
+        if tensor._base is not None and self.memory.find(tensor._base.array) is None:
+            self._from_outside(tensor._base.array, tensor._base)  # its other views, and itself, are known from now on
+            place = self.memory.find(array)
+            assert place is not None and place.value is not None
+            self.found.states[tensor] = None
+            return place.value
         self.found.states[tensor] = None
         value = Value(array.shape, array.dtype, tensor.name or "", Source("state", lambda: tensor.array))
         self.outside[value] = tensor, self.memory.new(array, value)
@@ -182,6 +206,8 @@ class Recorder:
         if op.name == "getitem" and any(v.dtype == bool for v in values_in(taken[1:])):
             raise cannot("an index of truth values makes a tensor whose shape hangs on the values; use where(), or "
                          "compute it outside")
+        if op.promotes:
+            taken = self._promoted(op, args, params, taken)
         parts = output if type(output) is tuple else (output,)
         outs = tuple(Value(y.shape, y.dtype) for y in parts)
         self.write_down(Step(op, taken, dict(params), outs if type(output) is tuple else outs[0], bool(op.view)))
@@ -200,14 +226,28 @@ class Recorder:
             return type(array)(self._operand(None, part) for part in array)
         return array
 
+    def _promoted(self, op: Op, args: list, params: dict, taken: tuple) -> tuple:
+        """The operands in the dtype that PyTorch's promotion computes in, where NumPy's is another one."""
+        dtype = promote(tuple(args), op.promotes == "float")
+        if dtype is None or all(getattr(x, "dtype", dtype) == dtype for x in args):
+            return taken
+        with np.errstate(all="ignore"):
+            if op.forward(*args, **params).dtype == dtype:
+                return taken
+        as_given = tuple(x.astype(dtype) if isinstance(x, np.generic) else x for x in taken)
+        return tuple(self._cast(x, dtype) if isinstance(x, Value) else x for x in as_given)
+
+    def _cast(self, value: Value, dtype: Any) -> Value:
+        if value.dtype == dtype:
+            return value
+        cast = Value(value.shape, dtype)
+        self.write_down(Step(graph.OPS["to"], (value,), {"dtype": dtype}, cast))
+        return cast
+
     @_listens
     def wrote(self, array: np.ndarray, result: Any) -> None:
         """Memory is about to be given what a tensor `result` holds, in its own dtype."""
-        new = self.value_of(result.array, result)
-        if new.dtype != array.dtype:
-            cast = Value(new.shape, array.dtype)
-            self.write_down(Step(graph.OPS["to"], (new,), {"dtype": array.dtype}, cast))
-            new = cast
+        new = self._cast(self.value_of(result.array, result), array.dtype)
         place = self.memory.find(array)
         if place is None:
             raise cannot("memory is written that is no tensor's")
@@ -297,21 +337,35 @@ class Recorder:
     def touch(self, tensor: Tensor) -> None:
         """A tensor's `.grad` is about to be set."""
         self.touched.setdefault(tensor, tensor._grad is not None)
+        self.consumed.discard(tensor)
 
     @_listens
-    def before_adding(self, tensor: Tensor) -> None:
-        """Something is about to be added to a tensor's `.grad`, or put there if there is none."""
-        if tensor not in self.touched:
-            self.found.waiting.append((tensor, tensor._grad is not None))
-        self.touch(tensor)
+    def grad_of(self, tensor: Tensor) -> None:
+        """Somebody looks for a tensor's `.grad`: what is there now, or nothing, must be so in each call."""
+        if tensor in self.touched or tensor in self.found.waiting:
+            return
+        self.found.waiting[tensor] = tensor._grad is not None and layout_of(tensor._grad)
         if tensor._grad is None:
             return
         array = _array_of(tensor._grad)
         if self.memory.find(array) is None:
             if tensor in self.arguments:
-                raise cannot("backward() adds to the gradient that an argument has; set its .grad to None before")
-            value = Value(array.shape, array.dtype, source=Source("state", lambda: tensor._grad.array))  # type: ignore[union-attr]
-            self.memory.new(array, value)
+                raise cannot("the function uses the gradient that an argument has; set its .grad to None before")
+            source = Source("state", lambda: tensor._grad.array)  # type: ignore[union-attr]
+            self.memory.new(array, Value(array.shape, array.dtype, source=source, like=laid_out_as(array)))
+
+    def before_adding(self, tensor: Tensor) -> None:
+        """Something is about to be added to a tensor's `.grad`, or put there if there is none."""
+        self.grad_of(tensor)
+        self.touch(tensor)
+
+    def to_zero(self, tensors: list[Tensor]) -> None:
+        """The gradients that are there are to be zero, in their places."""
+        for tensor in tensors:
+            self.before_adding(tensor)
+            if tensor._grad is not None:
+                with recording.no_grad():
+                    tensor._grad.zero_()
 
     def step_of(self, optimizer: Optimizer, step: Callable, closure: Callable | None) -> Any:
         """An optimizer's step: it is made, and written down as the next one will be."""
@@ -329,6 +383,8 @@ class Recorder:
                 loss = closure()
         ready: list[tuple[dict, list]] = []
         for group in optimizer.param_groups:
+            for p in group["params"]:
+                self.grad_of(p)
             given = [p for p in group["params"] if p._grad is not None]
             self._add_ready(ready, group, given)
         self.stepping = True  # its writes are known
@@ -360,29 +416,45 @@ class Recorder:
             else:
                 self.numbers.append((target, new))
 
+    @_listens
+    def as_before(self, args: tuple, kwargs: dict, inputs: list[Tensor]) -> None:
+        """The containers that were given must hold what they held."""
+        now: list[Tensor] = []
+        leaves((args, kwargs), now)
+        if [*map(id, now)] != [*map(id, inputs)]:
+            raise cannot("the function changes a list or dict that it is given; return the tensors instead")
+
     # --- the end ----------------------------------------------------------------------------------------------------
 
     @_listens
     def finish(self, result: Any, keep_grads: bool) -> None:
         """Write the program's end, after the function has returned."""
         found, program = self.found, self.found.program
-        if (name := found.watch.changed()) is not None:
+        if found.watch.problems:
+            raise cannot(found.watch.problems[0])
+        if found.watch.drew():
+            raise cannot("the function draws random numbers from NumPy; draw them outside, or with this package")
+        if (name := found.watch.changed(modes=False)) is not None:
             raise cannot(f"the function changes the Python variable {name!r}, which a program would not do; keep that "
                          "outside, or use fallback='eager'")
+        found.training = found.watch.modes()
         if (name := found.watch.holds(self.arguments)) is not None:
             raise cannot(f"an argument is also what the function finds in the variable {name!r}, and later ones may "
                          "not be; give it in one way")
         if any(group["lr"] != rate for group, rate in self.rates):
             raise cannot("the function changes a learning rate; call the scheduler's step() outside")
         arguments = {tensor: index for tensor, (index, _, _) in self.arguments.items()}
-        added_to = {tensor for tensor, there in found.waiting if there}
+        added_to = {tensor for tensor, there in found.waiting.items() if there}
         for tensor in self.touched:
+            if tensor not in arguments and tensor not in found.states and self.memory.find(tensor.array) is not None:
+                continue  # made meanwhile, and of no further use
             grad = tensor._grad
             if tensor in self.consumed and not keep_grads and tensor not in added_to:
                 grad = None  # an optimizer has used it
             value = None if grad is None else self.value_of(grad.array, grad)
+            found.differentiable = found.differentiable or grad is not None and grad.requires_grad
             found.gradients.append((arguments.get(tensor, tensor), value))
-        found.waiting = [(tensor, there) for tensor, there in found.waiting if tensor not in arguments]
+        found.waiting = {tensor: there for tensor, there in found.waiting.items() if tensor not in arguments}
         found.result = self._structure(result)
         program.outputs = [value for _, value in found.gradients if value is not None]
         _collect(found.result, program.outputs)
@@ -398,21 +470,44 @@ class Recorder:
 
     def _structure(self, result: Any) -> Any:
         if isinstance(result, Tensor):
-            node = result.node
-            if result.requires_grad and (node is None or node.args is not None):
-                self.found.differentiable = True
-            value = self.value_of(result.array, result)
-            if not result.requires_grad:
-                result.node = None  # of which only the recording had need
-            return value
+            return self._returned(result)
+        if result is None or isinstance(result, (bool, int, float, str, *_CONSTANT)):
+            return result
         if isinstance(result, (list, tuple)):
             parts = [self._structure(part) for part in result]
             return type(result)(*parts) if hasattr(result, "_fields") else type(result)(parts)
-        if isinstance(result, dict):
-            return {key: self._structure(part) for key, part in result.items()}
-        if result is None or isinstance(result, (bool, int, float, str)):
-            return result
-        raise cannot(f"the function returns a {type(result).__name__}; return tensors, or tuples, lists, dicts of them")
+        if isinstance(result, dict) or dataclasses.is_dataclass(result) and hasattr(result, "__dict__"):
+            return with_parts(result, self._structure)
+        raise cannot(f"the function returns a {type(result).__name__}; return tensors, or tuples, lists, dicts, "
+                     "dataclasses of them")
+
+    def _returned(self, tensor: Tensor) -> Any:
+        if tensor in self.arguments:
+            return Given("argument", self.arguments[tensor][0])
+        value = self.value_of(tensor.array, tensor)
+        if tensor in self.found.states:
+            return Given("state", tensor)
+        if tensor in self.results:
+            return Given("result", self.results[tensor])
+        self.results[tensor] = len(self.results)
+        if tensor.requires_grad and (tensor.node is None or tensor.node.args is not None):
+            self.found.differentiable = True
+        if not tensor.requires_grad:
+            tensor.node = None  # of which only the recording had need
+        return value
+
+
+# What a result may hold besides: it cannot change.
+_CONSTANT = (np.dtype, np.generic, device, type, bytes, slice, range)
+
+
+def with_parts(thing: Any, change: Callable) -> Any:
+    """A dict or a dataclass again, with other values."""
+    new = copy.copy(thing)
+    parts = new if isinstance(new, dict) else new.__dict__
+    for name, part in list(parts.items()):
+        parts[name] = change(part)
+    return new
 
 
 def _of_another_graph(shape: tuple) -> CompileError:
@@ -435,6 +530,8 @@ def _collect(tree: Any, into: list) -> None:
             _collect(part, into)
     elif isinstance(tree, dict):
         _collect(tuple(tree.values()), into)
+    elif dataclasses.is_dataclass(tree) and hasattr(tree, "__dict__"):
+        _collect(tuple(tree.__dict__.values()), into)
 
 
 def record(function: Callable, args: tuple, kwargs: dict, inputs: list[Tensor], keep_grads: bool = False,
@@ -452,9 +549,14 @@ def record(function: Callable, args: tuple, kwargs: dict, inputs: list[Tensor], 
             recorder.argument(tensor, index, names.get(tensor, ""))
         recording._mode.set(recorder.on if outer.grad else recorder.off)
         try:
-            with listening(recorder):
+            with listening(recorder), recorder.found.watch.listening():
                 result = function(*args, **kwargs)
+            recorder.as_before(args, kwargs, inputs)
             recorder.finish(result, keep_grads)
+            recorder.found.watch.seal()
+            if outer.inference:
+                for tensor in recorder.results:
+                    tensor._inference = True
             return result, None if recorder.error else recorder.found
         finally:
             recording._mode.set(outer)

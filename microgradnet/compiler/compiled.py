@@ -9,10 +9,11 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import graph, recording
+from ..autograd import sources
 from ..errors import CompileError
 from ..nn import Module
 from ..tensor import Tensor
-from .capture import Recording, record
+from .capture import Given, Recording, record, with_parts
 from .guards import Guards, leaves
 from .numpy_printer import numpy_program, program_text
 from .plan import may_refuse
@@ -60,6 +61,8 @@ class Compiled:
         return self if instance is None else types.MethodType(self, instance)  # a decorated method
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if sources.keeps_lines:  # anomaly or debug mode: each operation is looked at
+            return self._function(*args, **kwargs)
         tensors: list[Tensor] = []
         key: tuple = leaves(args, tensors), leaves(kwargs, tensors) if kwargs else ()
         if len(set(map(id, tensors))) < len(tensors):
@@ -133,7 +136,7 @@ class _Entry:
         self.key, self.guards, self.run = key, guards, run
         self.gradients = [(t, value is not None) for t, value in found.gradients]
         self.lock = threading.Lock()  # the program computes in memory of its own
-        self.result = found.result
+        self.result, self.training, self.inference = found.result, found.training, found.modes[1]
         self.single = isinstance(found.result, Value)
         self.written = found.written
         steps = [] if run is None else run.program.steps  # type: ignore[attr-defined]
@@ -155,19 +158,28 @@ class _Entry:
             tensor._grad = _new(Tensor)._set(next(outputs)) if there else None
         if self.written:
             graph.stamp(*[tensor._data for tensor in self.written])
-        return _new(Tensor)._set(next(outputs)) if self.single else _filled(self.result, outputs)
+        for scope, training in self.training:
+            scope["training"] = training
+        if self.single:
+            result = _new(Tensor)._set(next(outputs))
+            result._inference = self.inference
+            return result
+        return self._filled(self.result, outputs, tensors, [])
 
-
-def _filled(tree: Any, outputs: Any) -> Any:
-    """The structure of a result with its Tensors."""
-    if isinstance(tree, Value):
-        return _new(Tensor)._set(next(outputs))
-    if isinstance(tree, (list, tuple)):
-        parts = [_filled(part, outputs) for part in tree]
-        return type(tree)(*parts) if hasattr(tree, "_fields") else type(tree)(parts)
-    if isinstance(tree, dict):
-        return {key: _filled(part, outputs) for key, part in tree.items()}
-    return tree
+    def _filled(self, tree: Any, outputs: Any, tensors: list[Tensor], before: list[Tensor]) -> Any:
+        """The structure of a result with its Tensors. before: those that were made already."""
+        if isinstance(tree, Value):
+            before.append(_new(Tensor)._set(next(outputs)))
+            before[-1]._inference = self.inference
+            return before[-1]
+        if isinstance(tree, Given):
+            return tree.which if tree.kind == "state" else (tensors if tree.kind == "argument" else before)[tree.which]
+        if isinstance(tree, (list, tuple)):
+            parts = [self._filled(part, outputs, tensors, before) for part in tree]
+            return type(tree)(*parts) if hasattr(tree, "_fields") else type(tree)(parts)
+        if isinstance(tree, dict) or hasattr(tree, "__dataclass_fields__") and not isinstance(tree, type):
+            return with_parts(tree, lambda part: self._filled(part, outputs, tensors, before))
+        return tree
 
 
 def compile(model: Any = None, *, backend: str = "numpy", fallback: str | None = None, keep_grads: bool = False,

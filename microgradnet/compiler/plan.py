@@ -161,7 +161,7 @@ class _Planner:
             operand = any(self.root_of(v) is target for v in values_in((step.args, step.params)))
             ready = i > refusal and not read_after
             if alike and takes_out(step, self.samples) and ready and (_in_place(step) or not operand):
-                if step.function is np.dot and not target.source.read().flags.c_contiguous:  # type: ignore[union-attr]
+                if step.function is np.dot and not self.samples[target].flags.c_contiguous:
                     continue
                 found[new] = target
         return found

@@ -52,8 +52,9 @@ class Samples(dict):
         elif value.source is not None and value.source.kind == "constant":
             sample = value.source.read()
         else:
-            source = value.source
-            like = source.read() if source is not None and source.kind == "state" else value.like
+            source, like = value.source, value.like
+            if like is None and source is not None and source.kind == "state":
+                like = source.read()
             fill = 0 if np.dtype(value.dtype).kind in "iu" else 1
             sample = np.full(value.shape, fill, value.dtype) if like is None else laid_out_as(like, fill)
         self[value] = sample

@@ -23,7 +23,21 @@ LARGEST_CONSTANT = 1 << 20  # bytes: beyond, an array is made by the program
 
 def simplify(program: Program) -> Program:
     """Constants folded, common steps merged, roundabout ways made short, dead steps dropped."""
-    return without_dead(_Simplifier().run(program))
+    simplifier = _Simplifier()
+    return _apart(without_dead(simplifier.run(program)), simplifier.samples)
+
+
+def _apart(program: Program, samples: Samples) -> Program:
+    """With results that share no memory, though one may be a part of another: each is the caller's own."""
+    outputs: list[Any] = []
+    for x in program.outputs:
+        before = [y for y in outputs if isinstance(x, Value) and isinstance(y, Value)]
+        if any(y is x or np.may_share_memory(samples[x], samples[y]) for y in before):
+            program.steps.append(Step(copied, (x,), {}, Value(x.shape, x.dtype)))
+            x = program.steps[-1].out
+            samples.run(program.steps[-1])
+        outputs.append(x)
+    return Program(program.steps, outputs, program.writes)
 
 
 def without_dead(program: Program) -> Program:

@@ -82,10 +82,11 @@ def listening(recorder: Recorder) -> Iterator[None]:
     def zero_grad(original: Callable) -> Callable:
         def tapped(owner: Any, set_to_none: bool = True) -> None:
             if mine():
-                owned = owner.parameters() if isinstance(owner, Module) else (
-                    p for group in owner.param_groups for p in group["params"])
+                owned = list(owner.parameters() if isinstance(owner, Module) else (
+                    p for group in owner.param_groups for p in group["params"]))
                 if not set_to_none:
-                    recorder.refuse("zero_grad(set_to_none=False) writes arrays; use zero_grad()")
+                    recorder.to_zero(owned)
+                    return
                 for p in owned:
                     recorder.touch(p)
             original(owner, set_to_none)
@@ -93,6 +94,11 @@ def listening(recorder: Recorder) -> Iterator[None]:
         return tapped
 
     grad, array = Tensor.__dict__["grad"], Tensor.__dict__["array"]
+
+    def get_grad(tensor: Tensor) -> Tensor | None:
+        if mine():
+            recorder.grad_of(tensor)
+        return grad.fget(tensor)
 
     def set_grad(tensor: Tensor, value: Tensor | None) -> None:
         if mine():
@@ -115,7 +121,7 @@ def listening(recorder: Recorder) -> Iterator[None]:
     try:
         for cls, name, tap in taps:
             setattr(cls, name, tap(cls.__dict__[name]))
-        Tensor.grad, Tensor.array = grad.setter(set_grad), property(get_array)  # type: ignore[method-assign, assignment]
+        Tensor.grad, Tensor.array = property(get_grad, set_grad), property(get_array)  # type: ignore[method-assign, assignment]
         graph.on_record = lambda *told: recorder.add(*told) if mine() else None
         graph.on_write = lambda arrays, now: recorder.stamped(arrays, now) if mine() else None
         yield

@@ -18,7 +18,7 @@ def _listed(tensors: Tensor | Iterable[Tensor]) -> list[Tensor]:
 
 
 def _gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
-    return [p._grad for p in _listed(parameters) if p._grad is not None]
+    return [g for p in _listed(parameters) if (g := p.grad) is not None]
 
 
 def _norm(x: np.ndarray, p: float) -> float:
