@@ -15,14 +15,13 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from benchmarks import goals, report
+from benchmarks.chart import chart
 from benchmarks.check import check
 from benchmarks.libraries import LIBRARIES
 from benchmarks.workloads import WORKLOADS, program_of
 
-GOALS = {  # by library
-    "microgradnet": {"nndl": 1.6, "small": 1.1, "medium": 1.0, "wide": 1.0, "deep": 1.4, "adam-small": 0.75, "chain": 7,
-                     "elem": 1.15},
-}  # fmt: skip
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def positive(text):
@@ -39,8 +38,12 @@ def options():
     parser.add_argument("--rounds", type=positive, default=5, help="rounds per process (default 5)")
     parser.add_argument("--threads", type=positive, default=2, help="threads of the libraries (default 2)")
     parser.add_argument("--keep-heap", action="store_true", help="glibc keeps freed memory: no page faults")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to FILE as well")
     parser.add_argument("--check", action="store_true", help="compare the results of the libraries, time nothing")
+    parser.add_argument("--unchecked", action="store_true", help="time without comparing first")
+    parser.add_argument("--figures", type=Path, metavar="FILE", help="measure nothing, take the figures kept in FILE")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="keep the figures in FILE")
+    parser.add_argument("--chart", type=Path, metavar="FILE", help="draw the figures as an SVG")
+    parser.add_argument("--readme", action="store_true", help="renew the tables of the READMEs")
     return parser.parse_args()
 
 
@@ -60,36 +63,38 @@ def time_in_new_process(library, workload, rounds, threads, keep_heap=False):
     if keep_heap:
         settings |= {"MALLOC_TRIM_THRESHOLD_": str(2**30), "MALLOC_MMAP_THRESHOLD_": str(2**30)}
     child = subprocess.run(
-        command, stdout=subprocess.PIPE, text=True, check=True, env=os.environ | settings, cwd=Path(__file__).parents[1]
+        command, stdout=subprocess.PIPE, text=True, check=True, env=os.environ | settings, cwd=ROOT
     )
     return json.loads(child.stdout)
 
 
 def measure(libraries, workloads, processes, rounds, threads, keep_heap):
-    """Median seconds per step by workload and library."""
-    pairs = [(w, library) for w in workloads for library in libraries if program_of(w, library) is not None]
-    runs = pairs * processes
+    """Median seconds per step by workload and library. In each turn another library is the first."""
+    runs = []
+    for turn in range(processes):
+        first = turn % len(libraries)
+        runs += [(w, library) for w in workloads for library in libraries[first:] + libraries[:first]]
+    runs = [(w, library) for w, library in runs if program_of(w, library) is not None]
     times = {run: [] for run in runs}
     for workload, library in (progress := tqdm(runs, leave=False, disable=None)):
         progress.set_postfix_str(f"{workload} {library}")
         times[workload, library] += time_in_new_process(library, workload, rounds, threads, keep_heap)
-    return {w: {name: statistics.median(times[w, name]) for v, name in pairs if v == w} for w in workloads}
+    return {
+        w: {name: statistics.median(times[w, name]) for name in libraries if (w, name) in times} for w in workloads
+    }
 
 
-def row(label, values, form):
-    return f"{label:24}" + "".join(f"{'–' if value is None else format(value, form):>12}" for value in values)
-
-
-def table(seconds, libraries):
-    workloads = list(seconds)
-    lines = [row("", workloads, "")]
-    lines += [row("numpy, µs per step", [1e6 * seconds[w]["numpy"] for w in workloads], ".1f")]
-    for library in libraries[1:]:
-        ratios = [seconds[w][library] / seconds[w]["numpy"] if library in seconds[w] else None for w in workloads]
-        lines += [row(f"{library}, ×", ratios, ".3g")]
-    for library in [library for library in GOALS if library in libraries]:
-        lines += [row(f"goal: {library}, ×", [GOALS[library].get(w) for w in workloads], "g")]
-    return "\n".join(lines)
+def new_figures(libraries, arguments):
+    """Measure, once the results agree; what a run is kept as."""
+    if not arguments.unchecked:
+        command = [sys.executable, "-m", "benchmarks", "--check", "--workload", *arguments.workload, "--library", *libraries]
+        if subprocess.run(command, check=False, cwd=ROOT).returncode:
+            sys.exit("The results differ: nothing was timed.")
+    if hasattr(os, "getloadavg") and os.getloadavg()[0] > 0.5:
+        print("This machine is busy: waiting threads make figures of small networks meaningless.", file=sys.stderr)
+    how = arguments.processes, arguments.rounds, arguments.threads
+    seconds = measure(libraries, arguments.workload, *how, arguments.keep_heap)
+    return {"run": report.circumstances(arguments.threads, arguments.processes, arguments.rounds), "seconds": seconds}
 
 
 def main():
@@ -97,15 +102,19 @@ def main():
     libraries = installed(arguments.library)
     if arguments.check:
         sys.exit(not check(libraries, arguments.workload))
-    if hasattr(os, "getloadavg") and os.getloadavg()[0] > 0.5:
-        print("This machine is busy: waiting threads make figures of small networks meaningless.", file=sys.stderr)
-    seconds = measure(
-        libraries, arguments.workload, arguments.processes, arguments.rounds, arguments.threads, arguments.keep_heap
-    )
-    print(table(seconds, libraries))
+    if arguments.figures:
+        figures = json.loads(arguments.figures.read_text(encoding="utf-8"))
+    else:
+        figures = new_figures(libraries, arguments)
+    print(report.table(figures["seconds"]))
+    print(goals.told(figures["seconds"]))
     if arguments.json:
-        ratios = {w: {library: t / times["numpy"] for library, t in times.items()} for w, times in seconds.items()}
-        arguments.json.write_text(json.dumps({"seconds": seconds, "ratios": ratios, "goals": GOALS}, indent=1) + "\n")
+        arguments.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    if arguments.chart:
+        arguments.chart.write_text(chart(figures), encoding="utf-8")
+    for name, language in report.READMES.items() if arguments.readme else ():
+        file = ROOT / name
+        file.write_text(report.with_table(file.read_text(encoding="utf-8"), figures, language), encoding="utf-8")
 
 
 if __name__ == "__main__":

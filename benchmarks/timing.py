@@ -10,6 +10,7 @@ from benchmarks.libraries import LIBRARIES
 from benchmarks.workloads import WORKLOADS, build
 
 BLOCK = 0.02  # seconds: a block of steps lasts at least this long, far above the clock's resolution
+ENOUGH = 3.0  # seconds: no further round begins after so many
 LEARNING_RATE = 1e-6  # a step costs the same at any rate; at this one the network stays where it began in every round
 
 
@@ -21,12 +22,16 @@ def time_block(step, steps):
 
 
 def seconds_per_step(step, rounds):
-    """The time of one step in each of `rounds` blocks, after warming up."""
+    """The time of one step in each of `rounds` blocks, fewer where they are long, after warming up."""
     steps = 1
-    while time_block(step, steps) < BLOCK:
+    while (took := time_block(step, steps)) < BLOCK:
         steps *= 2
-    time_block(step, steps)
-    return [time_block(step, steps) / steps for _ in range(rounds)]
+    if took < ENOUGH:
+        time_block(step, steps)
+    times, start = [], time.perf_counter()
+    while len(times) < rounds and (not times or time.perf_counter() - start < ENOUGH):
+        times.append(time_block(step, steps) / steps)
+    return times
 
 
 def main():

@@ -40,18 +40,21 @@ def program_of(workload, library):
 def build(workload, library, lr):
     """`step, results` of one workload in one library; None where the library has no such program."""
     program = program_of(workload, library)
-    if program is None:
-        return None
+    return None if program is None else program(*arguments(workload, lr))
+
+
+def arguments(workload, lr):
+    """What the program of a workload is given."""
     rng = np.random.default_rng(0)
     if workload == "chain":  # values for which 1,000 operations neither lose nor blow up the gradient
-        return program(*(np.array(value, np.float32) for value in (0.5, 1.0, 1e-4)))
+        return [np.array(value, np.float32) for value in (0.5, 1.0, 1e-4)]
     if workload == "elem":
-        return program(*rng.standard_normal((3, 1_000_000), dtype=np.float32))
+        return rng.standard_normal((3, 1_000_000), dtype=np.float32)
     if workload == "op":
-        return program(*rng.standard_normal((2, 1), dtype=np.float32))
+        return rng.standard_normal((2, 1), dtype=np.float32)
     if workload == "conv":
         shapes = (32, 1, 3, 3), (32,), (64, 32, 3, 3), (64,), (32, 1, 28, 28)
-        return program(*(rng.uniform(-1, 1, shape).astype(np.float32) / 9 for shape in shapes))
+        return [rng.uniform(-1, 1, shape).astype(np.float32) / 9 for shape in shapes]
     sizes, batch, optimizer = CLASSIFIERS.get(workload, ((784, 30, 10), 10, "sgd"))
     weights, biases = [], []
     for n_in, n_out in itertools.pairwise(sizes):
@@ -61,5 +64,5 @@ def build(workload, library, lr):
     x = rng.random((batch, sizes[0]), dtype=np.float32)
     labels = rng.integers(sizes[-1], size=batch)
     if workload in ("nndl", "epoch"):
-        return program(weights, biases, x, np.eye(10, dtype=np.float32)[labels], lr)
-    return program(weights, biases, x, labels, optimizer, lr)
+        return weights, biases, x, np.eye(10, dtype=np.float32)[labels], lr
+    return weights, biases, x, labels, optimizer, lr

@@ -26,6 +26,8 @@ class Library:
         program = getattr(importlib.import_module(f"{__name__}.{self.programs}"), name, None)
         if program is None or self.compiled is None:
             return program
+        if name == "op":  # what an operation costs that is recorded, and so none that is compiled
+            return None
         if name == "epoch":  # what is compiled is the step inside
             return functools.partial(program, compiled=self.compiled)
 
@@ -34,6 +36,15 @@ class Library:
             return self.compiled(step), results
 
         return build
+
+
+def _by_microgradnet(backend):
+    def compiled(step):
+        import microgradnet as mg
+
+        return mg.compile(step, backend=backend)
+
+    return compiled
 
 
 def _by_torch(step):
@@ -46,6 +57,8 @@ LIBRARIES = {
     "numpy": Library("by_hand"),
     "numpy-out": Library("by_hand_out"),
     "microgradnet": Library("with_microgradnet"),
+    "compiled": Library("with_microgradnet", (), _by_microgradnet("numpy")),
+    "native": Library("with_microgradnet", ("numba", "scipy"), _by_microgradnet("numba")),
     "torch": Library("with_torch", ("torch",)),
     "torch-compiled": Library("with_torch", ("torch",), _by_torch),
     "jax": Library("with_jax", ("jax",)),

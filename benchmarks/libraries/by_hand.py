@@ -147,7 +147,7 @@ def conv(w1, b1, w2, b2, x):
     return step, lambda: gradients
 
 
-def epoch(weights, biases, x, y, lr):
+def epoch(weights, biases, x, y, lr, nndl=nndl):
     data, labels, rng, losses = x, y, np.random.default_rng(0), []
     x, y = np.empty((10, 784), np.float32), np.empty((10, 10), np.float32)
     train, results = nndl(weights, biases, x, y, lr)
