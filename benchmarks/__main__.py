@@ -19,6 +19,7 @@ from benchmarks import goals, report
 from benchmarks.chart import chart
 from benchmarks.check import check
 from benchmarks.libraries import LIBRARIES
+from benchmarks.timing import CLOCKS
 from benchmarks.workloads import WORKLOADS, program_of
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -37,6 +38,8 @@ def options():
     parser.add_argument("--processes", type=positive, default=5, help="processes per workload and library (default 5)")
     parser.add_argument("--rounds", type=positive, default=5, help="rounds per process (default 5)")
     parser.add_argument("--threads", type=positive, default=2, help="threads of the libraries (default 2)")
+    parser.add_argument("--clock", choices=CLOCKS, default="wall", help="what is counted: wall time (default) "
+                        "or, for one thread on a busy machine, the processor's")  # fmt: skip
     parser.add_argument("--keep-heap", action="store_true", help="glibc keeps freed memory: no page faults")
     parser.add_argument("--check", action="store_true", help="compare the results of the libraries, time nothing")
     parser.add_argument("--unchecked", action="store_true", help="time without comparing first")
@@ -55,9 +58,9 @@ def installed(libraries):
     return found
 
 
-def time_in_new_process(library, workload, rounds, threads, keep_heap=False):
+def time_in_new_process(library, workload, rounds, threads, clock, keep_heap=False):
     """Seconds per step, one figure a round."""
-    command = [sys.executable, "-m", "benchmarks.timing", library, workload, str(rounds)]
+    command = [sys.executable, "-m", "benchmarks.timing", library, workload, str(rounds), clock]
     settings = {name: str(threads) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
     settings["XLA_FLAGS"] = f"--xla_cpu_multi_thread_eigen=true intra_op_parallelism_threads={threads}"
     if keep_heap:
@@ -68,7 +71,7 @@ def time_in_new_process(library, workload, rounds, threads, keep_heap=False):
     return json.loads(child.stdout)
 
 
-def measure(libraries, workloads, processes, rounds, threads, keep_heap):
+def measure(libraries, workloads, processes, rounds, threads, clock, keep_heap):
     """Median seconds per step by workload and library. In each turn another library is the first."""
     runs = []
     for turn in range(processes):
@@ -78,7 +81,7 @@ def measure(libraries, workloads, processes, rounds, threads, keep_heap):
     times = {run: [] for run in runs}
     for workload, library in (progress := tqdm(runs, leave=False, disable=None)):
         progress.set_postfix_str(f"{workload} {library}")
-        times[workload, library] += time_in_new_process(library, workload, rounds, threads, keep_heap)
+        times[workload, library] += time_in_new_process(library, workload, rounds, threads, clock, keep_heap)
     return {
         w: {name: statistics.median(times[w, name]) for name in libraries if (w, name) in times} for w in workloads
     }
@@ -87,14 +90,14 @@ def measure(libraries, workloads, processes, rounds, threads, keep_heap):
 def new_figures(libraries, arguments):
     """Measure, once the results agree; what a run is kept as."""
     if not arguments.unchecked:
-        command = [sys.executable, "-m", "benchmarks", "--check", "--workload", *arguments.workload, "--library", *libraries]
-        if subprocess.run(command, check=False, cwd=ROOT).returncode:
+        chosen = ["--workload", *arguments.workload, "--library", *libraries]
+        if subprocess.run([sys.executable, "-m", "benchmarks", "--check", *chosen], check=False, cwd=ROOT).returncode:
             sys.exit("The results differ: nothing was timed.")
     if hasattr(os, "getloadavg") and os.getloadavg()[0] > 0.5:
         print("This machine is busy: waiting threads make figures of small networks meaningless.", file=sys.stderr)
-    how = arguments.processes, arguments.rounds, arguments.threads
-    seconds = measure(libraries, arguments.workload, *how, arguments.keep_heap)
-    return {"run": report.circumstances(arguments.threads, arguments.processes, arguments.rounds), "seconds": seconds}
+    how = {name: getattr(arguments, name) for name in ("processes", "rounds", "threads", "clock")}
+    seconds = measure(libraries, arguments.workload, **how, keep_heap=arguments.keep_heap)
+    return {"run": report.circumstances() | how, "seconds": seconds}
 
 
 def main():

@@ -1,4 +1,4 @@
-"""The figures of a run as a chart: a panel for each workload, a bar for each library, as an SVG for light and dark pages."""
+"""The figures of a run as an SVG for light and dark pages: a panel for each workload, a bar for each library."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ NAMES = {"numpy-out": "NumPy, out=", "compiled": "· compiled", "native": "· na
 OURS = "microgradnet", "compiled", "native"
 WHAT = {
     "nndl": "784-30-10 sigmoid, batch 10", "small": "784-100-10 ReLU, batch 32", "medium": "784-512-512-10, batch 128",
-    "wide": "four layers 2048 × 2048, batch 256", "deep": "twenty layers of 32, batch 16", "adam-small": "small, with Adam",
-    "chain": "1,000 operations on scalars", "elem": "tanh(xy + z).sum() of 10⁶ elements",
-    "conv": "two 3 × 3 convolutions, batch 32", "epoch": "nndl: 50,000 examples, with loader",
-    "op": "one product, recorded, eager mode",
+    "wide": "four layers 2048 × 2048, batch 256", "deep": "twenty layers of 32, batch 16",
+    "adam-small": "small, with Adam", "chain": "1,000 operations on scalars",
+    "elem": "tanh(xy + z).sum() of 10⁶ elements", "conv": "two 3 × 3 convolutions, batch 32",
+    "epoch": "nndl: 50,000 examples, with loader", "op": "one product, recorded, eager mode",
 }  # fmt: skip
 ACROSS, WIDTH, LINE = 3, 300, 16  # panels in a row; pixels of a panel and of a bar with its margin
 HEAD, TITLE = 52, 42  # pixels above the panels, and above the bars of one
@@ -84,8 +84,13 @@ def _panel(workload, times, libraries):
 
 def _last(run):
     """Where and when, in lines that fit a panel."""
-    lines = [run["cpu"], f"cores: {run['cores']}, threads: {run['threads']}, {run['system']}", *_wrapped(run["versions"]),
-             f"medians of {run['processes']} processes each, taking turns", run["date"]]  # fmt: skip
+    lines = [
+        run["cpu"],
+        f"cores: {run['cores']}, threads: {run['threads']}, {run['system']}",
+        *_wrapped(run["versions"]),
+        f"{run['clock']} time, medians, processes: {run['processes']}",
+        run["date"],
+    ]
     return [_text(16, TITLE + 11 + LINE * i, line, "soft") for i, line in enumerate(lines)]
 
 

@@ -1,4 +1,4 @@
-"""Do all libraries compute the same? Three training steps of each workload, and an epoch, against hand-written NumPy."""
+"""Do all libraries compute the same? Three steps of each workload, and an epoch, against hand-written NumPy."""
 
 from __future__ import annotations
 

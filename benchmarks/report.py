@@ -13,6 +13,7 @@ from pathlib import Path
 from benchmarks.goals import GOALS
 
 PACKAGES = {"numpy": "NumPy", "torch": "PyTorch", "jax": "JAX", "autograd": "autograd", "numba": "numba"}
+UNITS = ("s", 1), ("ms", 1e-3), ("µs", 1e-6), ("ns", 1e-9)
 READMES = {"README.md": "en", "README.zh-CN.md": "zh"}
 NAMES = {  # by library, in English and Chinese
     "numpy": ("NumPy by hand", "手写 NumPy"),
@@ -26,15 +27,16 @@ NAMES = {  # by library, in English and Chinese
     "autograd": ("autograd", "autograd"),
 }
 CAPTIONS = {
-    "en": "Multiples of hand-written NumPy, whose time stands in the first row: less is faster, the least is bold. {cpu}, "
-    "cores: {cores}, threads: {threads}, {system}; {versions}; {date}. Each figure is a median over {processes} processes "
-    "that took turns with those of the others, up to {rounds} rounds each.",
-    "zh": "手写 NumPy 耗时的倍数，其耗时列在第一行：越小越快，每列最小者为粗体。{cpu}，核数 {cores}，线程数 {threads}，{system}；{versions}；"
-    "{date}。每个数值是 {processes} 个轮流运行的进程（每个至多 {rounds} 轮）的中位数。",
+    "en": "Multiples of hand-written NumPy, whose time stands in the first row: less is faster, the least is bold. "
+    "{cpu}; cores: {cores}; threads: {threads}; {system}; {versions}; {date}. Each figure is a median of {clock} time; "
+    "processes: {processes} for each, taking turns with those of the others, with up to {rounds} rounds.",
+    "zh": "手写 NumPy 耗时的倍数，其耗时列在第一行：越小越快，每列最小者为粗体。{cpu}；核数 {cores}；"
+    "线程数 {threads}；{system}；{versions}；{date}。每个数值是 {processes} 个轮流运行的进程"
+    "（每个至多 {rounds} 轮）的{clock}时间的中位数。",
 }
 
 
-def circumstances(threads, processes, rounds):
+def circumstances():
     """Where, when and with what a run was made."""
     versions = {"Python": platform.python_version()}
     for package, name in PACKAGES.items():
@@ -43,7 +45,7 @@ def circumstances(threads, processes, rounds):
         except importlib.metadata.PackageNotFoundError:
             continue
     return {"date": time.strftime("%Y-%m-%d"), "cpu": cpu(), "cores": os.cpu_count(), "system": platform.system(),
-            "threads": threads, "processes": processes, "rounds": rounds, "versions": versions}  # fmt: skip
+            "versions": versions}  # fmt: skip
 
 
 def cpu():
@@ -53,9 +55,11 @@ def cpu():
     return found[1] if found else platform.processor() or platform.machine()
 
 
-def facts(run):
+def facts(run, language="en"):
     """The circumstances of a run as they are told."""
-    return run | {"versions": ", ".join(f"{name} {version}" for name, version in run["versions"].items())}
+    versions = ", ".join(f"{name} {version}" for name, version in run["versions"].items())
+    clock = run["clock"] if language == "en" else {"wall": "墙钟", "processor": "处理器"}[run["clock"]]
+    return run | {"versions": versions, "clock": clock}
 
 
 def measured(seconds):
@@ -75,9 +79,7 @@ def multiple(ratio):
 
 def duration(seconds):
     """A time with two significant digits or more, and its unit."""
-    for unit, size in (("s", 1), ("ms", 1e-3), ("µs", 1e-6), ("ns", 1e-9)):
-        if seconds >= size:
-            break
+    unit, size = next(pair for pair in UNITS if seconds >= pair[1])
     return f"{multiple(seconds / size)} {unit}"
 
 
@@ -106,7 +108,7 @@ def markdown(figures, language):
         if library == "numpy":
             cells = [duration(times["numpy"]) for times in seconds.values()]
         lines.append(f"| {NAMES[library][which]} | " + " | ".join(cells) + " |")
-    return "\n".join([*lines, "", CAPTIONS[language].format(**facts(figures["run"]))])
+    return "\n".join([*lines, "", CAPTIONS[language].format(**facts(figures["run"], language))])
 
 
 def with_table(text, figures, language):

@@ -12,8 +12,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # `benchmarks` is not installed
 
-from benchmarks import __main__ as table  # noqa: E402
-from benchmarks import check, timing, workloads  # noqa: E402
+from benchmarks import check, goals, report, timing, workloads  # noqa: E402
+from benchmarks.chart import chart  # noqa: E402
 from benchmarks.libraries import by_hand, by_hand_out  # noqa: E402
 
 EACH_WORKLOAD = pytest.mark.parametrize(
@@ -28,7 +28,13 @@ def run(*arguments):
 
 @EACH_WORKLOAD
 def test_microgradnet_and_buffers_compute_what_is_written_by_hand(workload):
-    assert check.check(["microgradnet", "numpy-out"], [workload])
+    assert check.check(["microgradnet", "compiled", "numpy-out"], [workload])
+
+
+@EACH_WORKLOAD
+def test_native_programs_compute_what_is_written_by_hand(workload):
+    pytest.importorskip("numba")
+    assert check.check(["native"], [workload])
 
 
 @pytest.mark.torch
@@ -39,12 +45,8 @@ def test_torch_computes_what_is_written_by_hand(workload):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("library", ["numpy", "microgradnet"])
-def test_an_epoch_learns(library):
-    step, results = workloads.build("epoch", library, lr=0.5)
-    start = [array.copy() for array in results()]
-    losses = [float(step()) for _ in range(2)]
-    assert np.isfinite(losses).all() and not any(np.array_equal(a, b) for a, b in zip(start, results()))
+def test_an_epoch_learns_the_same_in_every_order():
+    assert check.check(["numpy-out", "microgradnet", "compiled"], ["epoch"])
 
 
 def without_output_bias(*arguments):
@@ -85,21 +87,49 @@ def test_time_per_step():
     assert all(0.002 <= t < 0.02 for t in times)
 
 
-def test_table_gives_multiples_of_numpy_and_the_goal():
-    seconds = {"nndl": {"numpy": 50e-6, "microgradnet": 75e-6, "torch": 200e-6}}
-    lines = table.table(seconds, ["numpy", "microgradnet", "torch", "jax"]).splitlines()
-    assert [line.split()[-1] for line in lines] == ["nndl", "50.0", "1.5", "4", "–", "1.6"]
+def test_long_steps_are_timed_less_often(monkeypatch):
+    monkeypatch.setattr(timing, "ENOUGH", 0.05)
+    assert 1 <= len(timing.seconds_per_step(lambda: time.sleep(0.02), rounds=9)) <= 3
 
 
-def test_one_command_times_and_writes_the_figures(tmp_path):
-    file = tmp_path / "figures.json"
-    options = ["--workload", "nndl", "op", "--library", "microgradnet", "--processes", "1", "--rounds", "2", "--json", str(file)]
-    result = run("benchmarks", *options)
+SECONDS = {"nndl": {"numpy": 50e-6, "microgradnet": 75e-6, "compiled": 46e-6, "torch": 200e-6},
+           "conv": {"numpy": 0.2, "microgradnet": 0.5, "torch": 0.1}}  # fmt: skip
+
+
+def test_table_gives_multiples_of_numpy_and_the_goals():
+    lines = report.table({"nndl": SECONDS["nndl"]}).splitlines()
+    assert [line.split()[-1] for line in lines] == ["nndl", "50.0", "1.5", "0.92", "4", "1.6", "0.9"]
+
+
+def test_goals_are_met_or_missed():
+    told = goals.told(SECONDS).splitlines()
+    assert [line.split()[:2] for line in told] == [["goals", "met:"], ["microgradnet", "nndl"], ["goals", "missed:"],
+                                                   ["compiled", "nndl"], ["microgradnet", "conv"]]  # fmt: skip
+    assert told[4].split()[2:] == ["5", "×", "torch,", "goal", "4"]
+
+
+@pytest.mark.parametrize("ratio, text", [(21.4, "21"), (5.84, "5.8"), (0.316, "0.32"), (0.0098, "0.0098"), (121.0, "121"),
+                                         (0.999, "1.00"), (None, "–")])  # fmt: skip
+def test_multiples_have_two_digits(ratio, text):
+    assert report.multiple(ratio) == text
+
+
+@pytest.mark.parametrize("seconds, text", [(0.31, "310 ms"), (1.25, "1.2 s"), (52e-6, "52 µs"), (4e-7, "400 ns")])
+def test_times_have_units(seconds, text):
+    assert report.duration(seconds) == text
+
+
+def test_one_command_compares_times_and_writes_the_figures(tmp_path):
+    file, picture = tmp_path / "figures.json", tmp_path / "chart.svg"
+    options = ["--workload", "nndl", "op", "--library", "microgradnet", "--processes", "1", "--rounds", "2"]
+    result = run("benchmarks", *options, "--json", str(file), "--chart", str(picture))
     assert result.returncode == 0, result.stderr
-    assert "goal: microgradnet" in result.stdout
+    for part in ("ok\n", "goal: microgradnet", "goals m"):
+        assert part in result.stdout
     figures = json.loads(file.read_text())
-    assert list(figures["ratios"]) == ["nndl", "op"] and figures["ratios"]["nndl"]["numpy"] == 1.0
-    assert 1e-6 < figures["seconds"]["nndl"]["numpy"] < 1
+    assert list(figures["seconds"]) == ["nndl", "op"] and 1e-6 < figures["seconds"]["nndl"]["numpy"] < 1
+    assert figures["run"]["versions"]["NumPy"] == np.__version__
+    assert picture.read_text(encoding="utf-8") == chart(figures)
 
 
 def test_bad_options_are_refused():
@@ -125,3 +155,10 @@ def test_the_cost_of_the_import_is_held_against_a_limit(limit, code):
     result = run("benchmarks.imports", "--rounds", "1", "--limit", limit)
     assert result.returncode == code, result.stderr
     assert f"limit {limit} ms" in result.stdout
+
+
+@pytest.mark.parametrize("limit, code", [("10000", 0), ("0", 1)])
+def test_the_cost_of_compiling_is_held_against_a_limit(limit, code):
+    result = run("benchmarks.compiling", "--rounds", "1", "--limit", limit)
+    assert result.returncode == code, result.stderr
+    assert f"limit {limit} ms" in result.stdout and "µs compiled" in result.stdout

@@ -39,6 +39,21 @@ def test_the_tour_runs_and_prints_what_it_says(name, capsys, tmp_path, monkeypat
     names = run(blocks(read(name), "python"), capsys)
     assert names["accuracy"] > 0.9
     assert names["report"].ok()
+    check_print(names["step"].program(), *blocks(read(name), "python3"))
+
+
+def check_print(program, shown):
+    """Hold a shortened print of a program against it: what stands between its dots is in there, in this order."""
+    for part in filter(None, re.split(r"^ *\.\.\.\n", shown, flags=re.MULTILINE)):
+        _, found, program = program.partition(part)
+        assert found, f"the program has no longer:\n{part}"
+
+
+@pytest.mark.parametrize("shown", ["b()\n...\na()\n", "a()\nc()\n"])
+def test_another_program_is_noticed(shown):
+    check_print("a()\nb()\nc()\n", "a()\n...\nc()\n...\n")
+    with pytest.raises(AssertionError, match="no longer"):
+        check_print("a()\nb()\nc()\n", shown)
 
 
 def test_a_broken_promise_is_noticed(capsys):
@@ -48,7 +63,7 @@ def test_a_broken_promise_is_noticed(capsys):
 
 def test_both_languages_show_the_same_program():
     english, chinese = map(read, LANGUAGES)
-    for language in ("python", "py", "sh"):
+    for language in ("python", "python3", "py", "sh"):
         code = [re.sub(r"\s*#.*", "", block) for block in blocks(english, language)]
         assert code == [re.sub(r"\s*#.*", "", block) for block in blocks(chinese, language)]
 
