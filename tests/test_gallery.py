@@ -46,7 +46,7 @@ def test_the_page_and_its_pictures_are_those_of_the_examples(made):
     assert names | {"stepper.png"} == {file.name for file in (DOCS / "gallery").iterdir()} and len(names) >= 7
     for name in names - {"stepper.png"}:
         texts = ((folder / "gallery" / name).read_text(encoding="utf-8") for folder in (made, DOCS))
-        assert alike(*map(without_graphviz, texts), pixels=1.0), name
+        assert alike(*map(without_graphviz, texts), pixels=1.0), f"{name} is old; run docs/make_gallery.py, and look at it"
 
 
 @pytest.mark.browser
