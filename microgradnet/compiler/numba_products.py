@@ -74,16 +74,17 @@ def _pieces(n: int, size: int) -> list[range]:
 
 def _best_tile(rows: int, columns: int, inner: bool, width: int) -> tuple[int, int]:
     """The size of tiles that takes the fewest cycles, and of several such the fewest kinds. width: of a vector."""
+    width = 1 if inner else width
 
-    def cycles(height: int, vectors: int) -> int:
-        """Two products a cycle, two loads; a sum waits four cycles for the one before it."""
-        return max(height * vectors, height + vectors, 8)
+    def cycles(height: int, breadth: int) -> int:
+        """In halves of a cycle: one for each product, or load, and at least eight, which a sum waits for the last one."""
+        vectors = breadth // width + (breadth % width).bit_count()
+        sums = height * vectors
+        fits = sums + (height if inner else vectors) + 1 <= _REGISTERS
+        return max(sums, height + vectors, 8) * (1 if fits else 2)
 
     def total(tile: tuple[int, int]) -> tuple[int, int]:
         pieces = [(i, j) for i in _pieces(rows, tile[0]) for j in _pieces(columns, tile[1])]
-        return sum(len(i) * len(j) * cycles(i.step, -(-j.step // width)) for i, j in pieces), len(pieces)
+        return sum(len(i) * len(j) * cycles(i.step, j.step) for i, j in pieces), len(pieces)
 
-    width = 1 if inner else width
-    sizes = [(height, width * vectors) for height in range(1, 8) for vectors in range(1, 8)
-             if height * vectors + (height if inner else vectors) + 1 <= _REGISTERS]  # fmt: skip
-    return min(sizes, key=total)
+    return min(((height, width * vectors) for height in range(1, 8) for vectors in range(1, 8)), key=total)

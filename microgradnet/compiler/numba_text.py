@@ -1,7 +1,7 @@
 """A native program as text: functions of numbers and of memory, which numba compiles.
 
-Each unit is a few lines of a function `segment_n`, which computes addresses and calls loops and BLAS. Loops that read
-the same are one function.
+Each unit is a few lines of a function `segment_n`, which computes addresses and calls loops and products. Those that
+read the same are one function.
 """
 
 from __future__ import annotations

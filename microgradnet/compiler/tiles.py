@@ -15,10 +15,8 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 VECTOR = 32  # bytes
-_WHOLE = ir.IntType(64)
-
-
 Steps = tuple[int, int]
+_WHOLE = ir.IntType(64)
 
 
 def tile(kind: str, rows: int, columns: int, length: int, a_steps: Steps, b_steps: Steps, c_row: int,
