@@ -77,7 +77,7 @@ def _best_tile(rows: int, columns: int, inner: bool, width: int) -> tuple[int, i
     width = 1 if inner else width
 
     def cycles(height: int, breadth: int) -> int:
-        """In halves of a cycle: one for each product, or load, and at least eight, which a sum waits for the last one."""
+        """In halves of a cycle: one for each product, or load, and at least the eight that a sum waits for another."""
         vectors = breadth // width + (breadth % width).bit_count()
         sums = height * vectors
         fits = sums + (height if inner else vectors) + 1 <= _REGISTERS
