@@ -8,7 +8,7 @@ from benchmarks.workloads import arguments, build, program_of
 
 STEPS = 3
 TOLERANCE = 1e-4
-OF_AN_EPOCH = 0.02  # of the cost after it: every library has an order of its own
+OF_AN_EPOCH = 0.05  # of the cost after it: every library has an order of its own
 
 
 def outcome(workload, library):

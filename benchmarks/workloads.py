@@ -11,12 +11,14 @@ others. float32 throughout; weights have shape (out, in).
 - conv: 32 images of 28 × 28 through 3 × 3 convolutions to 32 and 64 channels with a ReLU between, the mean square of
   the result, and its gradients by weights and biases: the convolutions of PyTorch's MNIST example.
 - epoch: nndl for 50,000 examples in random order through the library's own loader; the results depend on that order.
+  The first images of MNIST where MICROGRADNET_MNIST names its folder, else random numbers of that size.
 - op: one multiplication of two tensors of one element that require gradients, recorded: what an operation costs.
 """
 
 from __future__ import annotations
 
 import itertools
+import os
 
 import numpy as np
 
@@ -63,6 +65,10 @@ def arguments(workload, lr):
     batch = 50_000 if workload == "epoch" else batch
     x = rng.random((batch, sizes[0]), dtype=np.float32)
     labels = rng.integers(sizes[-1], size=batch)
+    if workload == "epoch" and (root := os.environ.get("MICROGRADNET_MNIST")):
+        from microgradnet.datasets import MNIST
+
+        x, labels = (array[:batch] for array in MNIST(root, train=True).arrays())
     if workload in ("nndl", "epoch"):
         return weights, biases, x, np.eye(10, dtype=np.float32)[labels], lr
     return weights, biases, x, labels, optimizer, lr
