@@ -6,12 +6,13 @@ As in PyTorch without CUDA, asking for CUDA's warns once per object and does not
 from __future__ import annotations
 
 import contextlib
-import warnings
 from typing import Any
+
+from .callers import warn
 
 
 def _warn(what: str) -> None:
-    warnings.warn(f"{what} is for CUDA, which is not available: disabled", UserWarning, stacklevel=4)
+    warn(f"{what} is for CUDA, which is not available: disabled")
 
 
 class autocast(contextlib.ContextDecorator):

@@ -9,13 +9,13 @@ optimizer has used and that backward then adds to, looked for from its first ste
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .autograd import sources
+from .callers import warn
 from .graph import Node, walk
 from .tensor import Tensor
 
@@ -64,8 +64,7 @@ def warn_once(name: str, text: str) -> None:
     """A LintWarning at the user's line, if it is the first of its name."""
     if name not in _fired:
         _fired.add(name)
-        source = sources.here()
-        warnings.warn_explicit(text, LintWarning, source.file, source.line)
+        warn(text, LintWarning)
 
 
 def leftovers(optimizer: Optimizer) -> Callable[[], None]:

@@ -6,11 +6,12 @@ The operators and the methods that are operations come from the table; `microgra
 from __future__ import annotations
 
 import copy
-import warnings
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from .callers import warn
 
 if TYPE_CHECKING:
     from .graph import Node
@@ -191,11 +192,7 @@ class Tensor:
     def grad(self) -> Tensor | None:
         """The gradient that backward() accumulated here, a Tensor of the same shape and dtype, or None."""
         if self._grad is None and self.node is not None and self._requires_grad and not self._retains:
-            warnings.warn(
-                "the .grad of a tensor that is not a leaf is not kept, it is None; call retain_grad() before backward",
-                UserWarning,
-                stacklevel=2,
-            )
+            warn("the .grad of a tensor that is not a leaf is not kept, it is None; call retain_grad() before backward")
         return self._grad
 
     @grad.setter

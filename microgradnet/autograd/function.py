@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import graph, recording
+from ..callers import here
 from ..graph import DtypeError, Node, Op, Parts, ShapeError, Spec
 from ..recording import no_grad
 from ..tensor import Tensor, describe
@@ -41,7 +42,7 @@ class FunctionCtx:
                 )
         self._saved = tensors
         self._versions = tuple(None if t is None else t._version for t in tensors)
-        self._saved_in = sources.here() if sources.keeps_lines else None
+        self._saved_in = here() if sources.keeps_lines else None
 
     @property
     def saved_tensors(self) -> tuple:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
+from ..callers import warn
 from ..tensor import Tensor, describe
 from .engine import grad
 
@@ -97,8 +97,8 @@ def _warn_of_rounding(caller: str, inputs: list, eps: float) -> None:
         raise ValueError(f"{caller}(): at least one input must require grad")
     for i in _tracked(inputs):
         if inputs[i].dtype != np.float64:
-            warnings.warn(f"{caller}(): input {i} {describe(inputs[i])} is not float64: differences of step {eps} will "
-                          "be mostly rounding; use .double()", stacklevel=3)
+            warn(f"{caller}(): input {i} {describe(inputs[i])} is not float64: differences of step {eps} will "
+                 "be mostly rounding; use .double()")
 
 
 class _Check:

@@ -6,30 +6,14 @@ Off by default, and free then: `anomaly` puts `recording` in the place of `graph
 
 from __future__ import annotations
 
-import linecache
-import os
-import sys
 import weakref
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from .. import graph
+from ..callers import Source, here
 from ..graph import Node
-
-_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
-
-
-class Source(NamedTuple):
-    """A line of the program."""
-
-    file: str
-    line: int
-
-    def __str__(self) -> str:
-        code = linecache.getline(self.file, self.line).strip()
-        return f"{self.file}:{self.line}" + (f": {code}" if code else "")
-
 
 recorded_in: weakref.WeakKeyDictionary[Node, Source] = weakref.WeakKeyDictionary()
 checksums: weakref.WeakKeyDictionary[Node, dict] = weakref.WeakKeyDictionary()
@@ -37,14 +21,6 @@ _written_in: dict[int, tuple[int, Source]] = {}  # by id of the memory: at which
 
 keeps_lines = keeps_checksums = False
 record_plainly = graph.record
-
-
-def here() -> Source:
-    """The innermost line outside of this package that is being run."""
-    frame: Any = sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
-        frame = frame.f_back
-    return Source(frame.f_code.co_filename, frame.f_lineno)
 
 
 def recording(op: Any, inputs: list, params: dict, needs: int, args: list, output: Any, *more: Any) -> Node:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import graph, recording
-from ..autograd.sources import here
+from ..callers import here
 from ..errors import CompileError
 from ..generator import Generator
 from ..nn import Module

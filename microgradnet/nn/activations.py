@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 from .. import ops
+from ..callers import warn
 from ..dtypes import check_device, get_default_dtype
 from ..ops.creation import full
 from ..tensor import Tensor
@@ -235,8 +235,7 @@ class Hardtanh(_Activation):
                  min_value: float | None = None, max_value: float | None = None) -> None:
         super().__init__()
         if min_value is not None or max_value is not None:
-            warnings.warn("min_value and max_value are deprecated, use min_val and max_val", FutureWarning,
-                          stacklevel=2)
+            warn("min_value and max_value are deprecated, use min_val and max_val", FutureWarning)
             min_val = min_val if min_value is None else min_value
             max_val = max_val if max_value is None else max_value
         if min_val >= max_val:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-import warnings
 from typing import Any
 
 import numpy as np
 
+from ..callers import warn
 from ..graph import Op, ShapeError
 from ..ops.inplace import in_place
 from ..random import Generator, numpy_generator
@@ -100,7 +100,7 @@ def dropout2d(input: Tensor, p: float = 0.5, training: bool = True, inplace: boo
     if input.ndim not in (3, 4):
         _warn_of_dims("dropout2d", input, "(N, C, H, W)")
     if input.ndim == 3:
-        warnings.warn("dropout2d: input of 3 dimensions is taken for (N, C, L); use dropout1d for that", stacklevel=2)
+        warn("dropout2d: input of 3 dimensions is taken for (N, C, L); use dropout1d for that")
     return feature_dropout(input, p, training, inplace, generator=generator)
 
 
@@ -114,8 +114,7 @@ def dropout3d(input: Tensor, p: float = 0.5, training: bool = True, inplace: boo
 
 
 def _warn_of_dims(name: str, input: Tensor, expected: str) -> None:
-    warnings.warn(f"{name}: expected input {expected}, got {describe(input)}; use dropout for other shapes",
-                  stacklevel=3)
+    warn(f"{name}: expected input {expected}, got {describe(input)}; use dropout for other shapes")
 
 
 def _of_one_or_many(input: Tensor, dims_of_one: int, p: float, training: bool, inplace: bool,

@@ -7,11 +7,11 @@ Written here are the activations and a few that need no module's company; the ot
 from __future__ import annotations
 
 import math
-import warnings
 from typing import Any
 
 import numpy as np
 
+from ..callers import warn
 from .. import ops, random
 from ..graph import Op, ShapeError
 from ..recording import no_grad
@@ -260,5 +260,5 @@ def gumbel_softmax(logits: Tensor, tau: float = 1, hard: bool = False, eps: floa
 def _class_dim(name: str, input: Tensor, dim: int | None) -> int:
     if dim is None:
         dim = 0 if input.ndim in (0, 1, 3) else 1
-        warnings.warn(f"{name}(): dim={dim} is an implicit choice for {input.ndim} dimensions; pass dim", stacklevel=4)
+        warn(f"{name}(): dim={dim} is an implicit choice for {input.ndim} dimensions; pass dim")
     return dim

@@ -6,13 +6,13 @@ import functools
 import itertools
 import math
 import operator
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from .. import ops
+from ..callers import warn
 from ..graph import ShapeError
 from ..tensor import Tensor, describe
 from .upsampling import cubic_weights
@@ -38,7 +38,7 @@ def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None =
 
 def _told(name: str, align_corners: bool | None) -> bool:
     if align_corners is None:
-        warnings.warn(f"{name}(): align_corners is False by default; say which is meant", UserWarning, stacklevel=3)
+        warn(f"{name}(): align_corners is False by default; say which is meant")
     return bool(align_corners)
 
 

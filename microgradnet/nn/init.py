@@ -7,12 +7,12 @@ what comes in and shape[0] what goes out, and further dimensions, a receptive fi
 from __future__ import annotations
 
 import math
-import warnings
 from typing import Any
 
 import numpy as np
 
 from .. import random
+from ..callers import warn
 from ..graph import stamp
 from ..ops.special import erfinv
 from ..random import Generator, numpy_generator
@@ -69,8 +69,7 @@ def trunc_normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, a: float 
                   generator: Generator | None = None) -> Tensor:
     """Normal, of values within [a, b] only: the inverse of its distribution function at uniform arguments."""
     if mean < a - 2 * std or mean > b + 2 * std:
-        warnings.warn(f"trunc_normal_(): mean {mean} is more than 2 std from [{a}, {b}]; the values crowd at one end",
-                      stacklevel=2)
+        warn(f"trunc_normal_(): mean {mean} is more than 2 std from [{a}, {b}]; the values crowd at one end")
     scale = std * math.sqrt(2)
     low, high = math.erf((a - mean) / scale), math.erf((b - mean) / scale)
     values = mean + scale * erfinv(numpy_generator(generator).uniform(low, high, tensor.shape))
@@ -156,7 +155,7 @@ def _kaiming_std(tensor: Tensor, a: float, mode: str, nonlinearity: str) -> floa
 
 
 def _nothing_to_fill(tensor: Tensor) -> Tensor:
-    warnings.warn("Initializing zero-element tensors is a no-op", stacklevel=3)
+    warn("Initializing zero-element tensors is a no-op")
     return tensor
 
 
@@ -195,5 +194,5 @@ def __getattr__(name: str) -> Any:
     """The older names, without the underscore."""
     if name not in _OLDER:
         raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
-    warnings.warn(f"nn.init.{name} is deprecated, use nn.init.{name}_", FutureWarning, stacklevel=2)
+    warn(f"nn.init.{name} is deprecated, use nn.init.{name}_", FutureWarning)
     return globals()[f"{name}_"]

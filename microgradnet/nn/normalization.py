@@ -9,13 +9,13 @@ A batch (N, C, d1, …) of N examples with C channels is normalised by
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from .. import ops
+from ..callers import warn
 from ..dtypes import check_device, get_default_dtype, int64
 from ..graph import ShapeError
 from ..ops.creation import ones, tensor, zeros
@@ -375,7 +375,7 @@ class _InstanceNorm(_ChannelNorm):
             told = f"expected {self.num_features} channels, as num_features says, got {describe(input)}"
             if self.affine:
                 raise ValueError(told)
-            warnings.warn(f"{told}; without parameters this changes nothing", stacklevel=2)
+            warn(f"{told}; without parameters this changes nothing")
         y = instance_norm(input.unsqueeze(0) if one else input, self.running_mean, self.running_var, self.weight,
                           self.bias, self.training or not self.track_running_stats, self.momentum or 0.0, self.eps)
         return y.squeeze(0) if one else y

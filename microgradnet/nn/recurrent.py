@@ -8,11 +8,11 @@ gives to the gates needs no state and is computed for all steps at once.
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable
 from typing import Any
 
 from .. import ops
+from ..callers import warn
 from ..dtypes import check_device, get_default_dtype
 from ..graph import ShapeError
 from ..ops.creation import empty, zeros
@@ -214,8 +214,8 @@ class RNNBase(Module):
         self.bias, self.batch_first, self.dropout = bias, batch_first, float(dropout)
         self.bidirectional, self.proj_size = bidirectional, proj_size
         if dropout > 0 and num_layers == 1:
-            warnings.warn(f"{self._get_name()}: dropout acts between layers, so dropout={dropout} does nothing with "
-                          "num_layers=1", stacklevel=3)
+            warn(f"{self._get_name()}: dropout acts between layers, so dropout={dropout} does nothing with "
+                 "num_layers=1")
         dtype = get_default_dtype() if dtype is None else dtype
         out, rows = proj_size or hidden_size, GATES[mode] * hidden_size
         for layer in range(num_layers):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import operator
-import warnings
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from .. import ops
+from ..callers import warn
 from ..graph import ShapeError
 from ..ops.resample import resample
 from ..tensor import Tensor, describe
@@ -163,19 +163,19 @@ _SMOOTHED = {
 def upsample(input: Tensor, size: Any = None, scale_factor: Any = None, mode: str = "nearest",
              align_corners: bool | None = None) -> Tensor:
     """The old name of `interpolate`."""
-    warnings.warn("upsample() is deprecated, use interpolate()", UserWarning, stacklevel=2)
+    warn("upsample() is deprecated, use interpolate()")
     return interpolate(input, size, scale_factor, mode, align_corners)
 
 
 def upsample_nearest(input: Tensor, size: Any = None, scale_factor: Any = None) -> Tensor:
     """The old name of `interpolate` in mode 'nearest'."""
-    warnings.warn("upsample_nearest() is deprecated, use interpolate()", UserWarning, stacklevel=2)
+    warn("upsample_nearest() is deprecated, use interpolate()")
     return interpolate(input, size, scale_factor, "nearest")
 
 
 def upsample_bilinear(input: Tensor, size: Any = None, scale_factor: Any = None) -> Tensor:
     """The old name of `interpolate` in mode 'bilinear' with align_corners."""
-    warnings.warn("upsample_bilinear() is deprecated, use interpolate()", UserWarning, stacklevel=2)
+    warn("upsample_bilinear() is deprecated, use interpolate()")
     return interpolate(input, size, scale_factor, "bilinear", True)
 
 

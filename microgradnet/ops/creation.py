@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import builtins
 import operator
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from ..callers import warn
 from ..dtypes import check_device, get_default_dtype, result_type
 from ..graph import Op, ShapeError
 from ..recording import is_inference_mode_enabled
@@ -111,12 +111,8 @@ def _plain(caller: str, data: Any, found: set[np.dtype]) -> Any:
         return data
     if isinstance(data, Tensor):
         if data.requires_grad:
-            warnings.warn(
-                f"{caller}() copies the values of a tensor that requires grad, and the copy has no history: "
-                "use clone() or stack() to keep it, detach() to say that this is meant",
-                UserWarning,
-                stacklevel=4,
-            )
+            warn(f"{caller}() copies the values of a tensor that requires grad, and the copy has no history: "
+                 "use clone() or stack() to keep it, detach() to say that this is meant")
         return _plain(caller, data.array, found)
     if isinstance(data, Sequence) and not isinstance(data, (str, bytes, bytearray)):
         return _plain(caller, list(data), found)

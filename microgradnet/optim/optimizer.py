@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from itertools import chain
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..autograd.engine import RemovableHandle
+from ..callers import warn
 from ..graph import stamp
 from ..recording import enable_grad
 from ..tensor import Tensor, describe
@@ -82,8 +82,7 @@ class Optimizer:
         if self.param_groups and ("param_names" in group) != ("param_names" in self.param_groups[0]):
             raise ValueError(f"parameter group {index}: either all groups come with names or none")
         if len(set(params)) != len(params):
-            warnings.warn(f"parameter group {index} contains a parameter twice, which will be updated twice per step",
-                          UserWarning, stacklevel=4)
+            warn(f"parameter group {index} contains a parameter twice, which will be updated twice per step")
         if not set(params).isdisjoint(chain.from_iterable(g["params"] for g in self.param_groups)):
             raise ValueError("some parameters appear in more than one parameter group")
 
@@ -129,8 +128,8 @@ class Optimizer:
         self._stepped = True
         if not (updated or self._warned):
             self._warned = True
-            warnings.warn(f"{type(self).__name__}.step(): no parameter has a gradient, so nothing was updated; call "
-                          "backward() before it, and zero_grad() not in between", UserWarning, stacklevel=2)
+            warn(f"{type(self).__name__}.step(): no parameter has a gradient, so nothing was updated; call "
+                 "backward() before it, and zero_grad() not in between")
         if self._post_hooks:
             self._run_hooks(self._post_hooks, closure)
         return loss

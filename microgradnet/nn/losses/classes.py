@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
 
 from ... import ops
+from ...callers import warn
 from ...graph import Op, ShapeError
 from ...ops import loss as fused
 from ...recording import is_capturing
@@ -178,5 +178,5 @@ class NLLLoss2d(NLLLoss):
 
     def __init__(self, weight: Tensor | None = None, size_average: bool | None = None, ignore_index: int = -100,
                  reduce: bool | None = None, reduction: str = "mean") -> None:
-        warnings.warn("NLLLoss2d is deprecated, use NLLLoss", FutureWarning, stacklevel=2)
+        warn("NLLLoss2d is deprecated, use NLLLoss", FutureWarning)
         super().__init__(weight, size_average, ignore_index, reduce, reduction)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 from ... import ops
+from ...callers import warn
 from ...graph import ShapeError
 from ...tensor import Tensor, describe
 from ..module import Module
@@ -16,7 +16,7 @@ def legacy_reduction(size_average: bool | None, reduce: bool | None, reduction: 
     if size_average is None and reduce is None:
         return reduction
     reduction = "none" if reduce is False else "sum" if size_average is False else "mean"
-    warnings.warn(f"size_average and reduce are deprecated, use reduction='{reduction}' instead", stacklevel=4)
+    warn(f"size_average and reduce are deprecated, use reduction='{reduction}' instead")
     return reduction
 
 
@@ -52,11 +52,8 @@ def warn_if_broadcast(name: str, input: Tensor, target: Tensor) -> None:
     """A warning where the shapes differ."""
     check_tensors(name, input, target)
     if input._data.shape != target._data.shape:
-        warnings.warn(
-            f"{name}(): target {describe(target)} differs in shape from input {describe(input)}, and broadcasting is "
-            "rarely what a loss should do; bring them to one shape, for example by unsqueeze(-1) or squeeze(-1)",
-            stacklevel=3,
-        )
+        warn(f"{name}(): target {describe(target)} differs in shape from input {describe(input)}, and broadcasting is "
+             "rarely what a loss should do; bring them to one shape, for example by unsqueeze(-1) or squeeze(-1)")
 
 
 def check_same_shape(name: str, input: Tensor, target: Tensor) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-import warnings
 
 import numpy as np
 
 from ... import ops
+from ...callers import warn
 from ...graph import Op
 from ...recording import no_grad
 from ...tensor import Tensor, describe
@@ -91,7 +91,7 @@ def kl_div(input: Tensor, target: Tensor, size_average: bool | None = None, redu
     if reduction == "batchmean":
         return ops.sum(losses) / (input.shape[0] if input.ndim else 1)
     if reduction == "mean":
-        warnings.warn("kl_div(): 'mean' averages over the classes too; the divergence is 'batchmean'", stacklevel=2)
+        warn("kl_div(): 'mean' averages over the classes too; the divergence is 'batchmean'")
     return reduced(losses, reduction)
 
 

@@ -6,12 +6,12 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
 
 from ... import random
+from ...callers import warn
 from ...recording import no_grad
 from ...tensor import Tensor
 from .. import conv
@@ -73,8 +73,7 @@ def weight_norm(module: Module, name: str = "weight", dim: int | None = 0) -> Mo
 
     Salimans and Kingma, "Weight normalization", 2016.
     """
-    warnings.warn("nn.utils.weight_norm is deprecated in favor of nn.utils.parametrizations.weight_norm",
-                  FutureWarning, stacklevel=2)
+    warn("nn.utils.weight_norm is deprecated in favor of nn.utils.parametrizations.weight_norm", FutureWarning)
     weight = _given_up(module, name, _WeightNorm)
     hook = _WeightNorm(name, -1 if dim is None else dim)
     module.register_parameter(name + "_g", Parameter(norm_except_dim(weight.detach(), hook.dim)))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable
 from typing import Any
 
+from ...callers import warn
 from ..optimizer import Optimizer
 
 
@@ -51,8 +51,8 @@ class LRScheduler:
     def _check_order(self) -> None:
         follows = type(self.optimizer).step is Optimizer.step  # another step() does not tell whether it was called
         if follows and not self.optimizer._stepped:
-            warnings.warn("scheduler.step() was called before optimizer.step(), which skips the first value of the "
-                          "schedule; call optimizer.step() first", UserWarning, stacklevel=3)
+            warn("scheduler.step() was called before optimizer.step(), which skips the first value of the "
+                 "schedule; call optimizer.step() first")
 
     def _update_lr(self, epoch: Any = None) -> None:
         if epoch is None:

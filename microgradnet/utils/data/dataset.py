@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import accumulate
@@ -11,6 +10,7 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
+from ...callers import warn
 from ...random import Generator, numpy_generator
 from ...tensor import Tensor, describe
 
@@ -135,7 +135,7 @@ def _whole(size: int, fractions: Sequence[float]) -> list[int]:
         lengths[i % len(lengths)] += 1
     for i, length in enumerate(lengths):
         if length == 0:
-            warnings.warn(f"random_split(): split {i} is empty", UserWarning, stacklevel=3)
+            warn(f"random_split(): split {i} is empty")
     return lengths
 
 
