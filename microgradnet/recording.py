@@ -51,6 +51,13 @@ def is_capturing() -> bool:
     return bool(_mode.get().everything)
 
 
+def asked(condition: Any) -> bool:
+    """bool(condition), for an `if` that seldom goes another way: a program that is written down asks again, and leaves
+    a call in which it does to the function itself."""
+    listening = recorder()
+    return bool(condition) if listening is None else listening.asked(condition)
+
+
 class _Recording:
     """Base of the recording modes: a context manager, and a decorator for functions and generator functions.
 

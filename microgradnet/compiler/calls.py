@@ -31,14 +31,14 @@ def as_array(number: float, dtype: Any) -> Any:
 
 
 class Draw:
-    """Random numbers of a generator, others at each call."""
+    """Random numbers of a generator, others at each call; by the numbers in arrays, where it is called with some."""
 
-    def __init__(self, draw: Callable[[], Any], generator: Any) -> None:
+    def __init__(self, draw: Callable[..., Any], generator: Any) -> None:
         self.draw, self.generator = draw, generator
         self.__name__ = "draw"
 
-    def __call__(self) -> Any:
-        return self.draw()
+    def __call__(self, *arrays: Any) -> Any:
+        return self.draw(*arrays)
 
 
 class Refusal:
@@ -62,6 +62,20 @@ class Refusal:
         except (ValueError, IndexError, TypeError, ZeroDivisionError) as error:
             raise self.op.error(error, args, params) from error
         raise AssertionError(f"{self.op.name} refuses nothing here")
+
+
+class Asked:
+    """In the place of an operation that refuses: a question that is answered otherwise than in the recording."""
+
+    name = "this_way"
+
+    def forward(self) -> None:
+        """Refuse."""
+        raise ValueError("the function goes another way here")
+
+    def error(self, error: Exception, _args: tuple, _params: dict) -> Exception:
+        """As it is."""
+        return error
 
 
 def is_ufunc_method(function: Callable, method: str) -> bool:

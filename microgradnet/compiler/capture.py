@@ -25,7 +25,7 @@ from ..graph import ITEM, Node, Op
 from ..optim import Optimizer
 from ..recording import Mode
 from ..tensor import Tensor, describe
-from .calls import Draw
+from .calls import Asked, Draw, Refusal
 from .guards import layout_of, leaves, modes
 from .naming import names_of_arguments, names_of_state
 from .places import Memory, Place, constant
@@ -269,27 +269,31 @@ class Recorder:
         """Random numbers for a new tensor, or for one that is there: each call draws anew."""
         target = args[0] if function.__name__.endswith("_") else None
         rest = args if target is None else args[1:]
-        if not function.__name__.endswith("_like") and any(isinstance(a, Tensor) for a in (*rest, *kwargs.values())):
-            self.refuse(f"{function.__name__}() draws by numbers in tensors; draw outside, or compare rand_like(x) "
-                        "with the probabilities")
         if self.error is not None:
             return function(*args, **kwargs)
         shape, dtype = (None, None) if target is None else (tuple(target.shape), target.dtype)
+        by_shape = function.__name__.endswith("_like")
+        given = [x for x in (*rest, *kwargs.values()) if isinstance(x, Tensor)]
+        values = [self.value_of(x.array, x) for x in given if not by_shape]
+        rest, kwargs = (replaced_tensors(x, _shape_of if by_shape else None) for x in (rest, kwargs))
 
-        def draw() -> np.ndarray:
+        def draw(*arrays: Any) -> np.ndarray:
+            left = iter(arrays)
             with recording.no_grad():
                 new = () if target is None else (Tensor(np.empty(shape, dtype)),)
-                return function(*new, *rest, **kwargs).array
+                by = (lambda _: Tensor(np.asarray(next(left)))) if values else None
+                more, named = replaced_tensors(rest, by), replaced_tensors(kwargs, by)
+                return function(*new, *more, **named).array
 
         mode = recording._mode.get()
         recording._mode.set(recording._NO_GRAD)
         try:
-            array = draw()
+            array = draw(*(_array_of(x) for x in given if not by_shape))
         finally:
             recording._mode.set(mode)
         out = Value(array.shape, array.dtype)
         generators = [x for x in (*args, *kwargs.values()) if isinstance(x, Generator)]
-        self.write_down(Step(Draw(draw, *generators or [default_generator]), (), {}, out))
+        self.write_down(Step(Draw(draw, *generators or [default_generator]), tuple(values), {}, out))
         self.memory.new(array, out)
         drawn = Tensor(array)
         return drawn.requires_grad_(kwargs.get("requires_grad", False)) if target is None else target.copy_(drawn)
@@ -312,6 +316,13 @@ class Recorder:
             "program would have this call's numbers for ever. Return the tensor and read it outside; where it steers "
             "an `if`, use where(), or compile with fallback='eager'"
         )
+
+    def asked(self, condition: Tensor) -> bool:
+        """What a condition is now. A call in which it is another one is left to the function."""
+        array = _array_of(condition)
+        if self.error is None:
+            self.write_down(Step(Refusal(bool(array), Asked()), (self.value_of(array, condition),), {}, ()))
+        return bool(array)
 
     def of_arrays(self, rules: Sequence[Callable | None]) -> list[Callable]:
         """Rules that look at numbers, as functions of Tensors, of which each is one step: a program has the numbers."""
@@ -513,6 +524,18 @@ def with_parts(thing: Any, change: Callable) -> Any:
 def _of_another_graph(shape: tuple) -> CompileError:
     return cannot(f"the function uses a tensor {tuple(shape)} from outside that was computed from others and requires "
                   "grad; give it as an argument, or detach() it")
+
+
+def replaced_tensors(tree: Any, by: Callable[[Tensor], Any] | None) -> Any:
+    """A tuple or dict of arguments with other things in the place of tensors."""
+    items = tree.items() if isinstance(tree, dict) else enumerate(tree)
+    new = {key: by(x) if by is not None and isinstance(x, Tensor) else x for key, x in items}
+    return new if isinstance(tree, dict) else tuple(new.values())
+
+
+def _shape_of(tensor: Tensor) -> Tensor:
+    """A tensor of the same shape and dtype that needs no memory."""
+    return Tensor(np.broadcast_to(np.zeros((), tensor.dtype), tensor.shape))
 
 
 def _array_of(tensor: Tensor) -> np.ndarray:

@@ -46,6 +46,10 @@ class Compiled:
         self.__name__ = type(function).__name__
         functools.update_wrapper(self, function, updated=())
 
+    def __reduce__(self) -> tuple:
+        """Copied and saved as what it compiles, without programs, which read from just these parameters."""
+        return type(self), (self._function, self._backend, self._fallback, self._keep_grads, self._limit)
+
     @property
     def programs(self) -> list[Callable]:
         """The compiled programs, the one that ran last first."""
@@ -65,7 +69,7 @@ class Compiled:
             return self._function(*args, **kwargs)
         tensors: list[Tensor] = []
         key: tuple = leaves(args, tensors), leaves(kwargs, tensors) if kwargs else ()
-        if len(set(map(id, tensors))) < len(tensors):
+        if len(tensors) > 1 and len(set(tensors)) < len(tensors):
             places = [*map(id, tensors)]
             key = *key, *map(places.index, places)  # which are the same
         for i, entry in enumerate(self._entries):
@@ -145,7 +149,7 @@ class _Entry:
 
     def __call__(self, tensors: list[Tensor]) -> Any:
         assert self.run is not None
-        before = [(generator, generator.get_state()) for generator in self.generators]
+        before = self.generators and [(generator, generator.get_state()) for generator in self.generators]
         try:
             with self.lock:
                 outputs = iter(self.run([t.array for t in tensors]))

@@ -6,7 +6,7 @@ parameters and Python numbers. Where something is different, another program is 
 
 from __future__ import annotations
 
-from operator import attrgetter, is_
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -40,9 +40,6 @@ def modes() -> tuple:
     return mode.grad, mode.inference, dtypes._default
 
 
-_data, _requires_grad, _hooks = attrgetter("_data"), attrgetter("_requires_grad"), attrgetter("_hooks")
-
-
 class Guards:
     """What must be as it was. `hold()` says whether it is; of the arguments `leaves` speaks."""
 
@@ -55,14 +52,15 @@ class Guards:
         self.groups = [(optimizer, self._options(optimizer)) for optimizer in found.optimizers]
         self.numbers = [(group, name, value) for optimizer in found.optimizers for group in optimizer.param_groups
                         for name, value in group.items() if name not in _READ and _nonzero(value)]
-        self._note_objects()
+        self._quick = Quick(*self._look())
 
     def hold(self) -> bool:
         """Whether everything is as it was when the program was recorded."""
         if modes() != self.modes:
             return False
-        if self._same_objects():
-            return True
+        if self._quick.same() and (not self.waiting or self._same_waiting()):
+            if not self.changing or all(self._options(optimizer) == options for optimizer, options in self.groups):
+                return True
         same = (
             all(layout_of(tensor) == layout for tensor, layout in zip(self.tensors, self.layouts))
             and self._same_waiting()
@@ -70,41 +68,30 @@ class Guards:
             and self.watch.changed() is None
         )
         if same:
-            self._note_objects()
+            look = self._look()
+            if self._quick.is_at(*look):
+                self._quick.note()
+            else:
+                self._quick = Quick(*look)
         return same
 
-    def _note_objects(self) -> None:
-        """Note which objects the variables hold. While they do, all is well, for most of them cannot change."""
-        slots: list[tuple[Any, Any]] = []
-        sized: list[Any] = [hooks for hooks in map(_hooks, self.tensors) if hooks is not None]
-        self._states = []
+    def _look(self) -> tuple[list, list, list, list]:
+        """Which objects the variables hold. While they do, all is well, for most of them cannot change."""
+        watch = self.watch
+        slots: list[tuple[Any, Any]] = [(scope, key) for scope, key, _ in watch.slots.values()]
+        attributes: list[tuple[Any, str]] = [(cell, "cell_contents") for _, cell, _ in watch.cells.values()]
+        attributes += [(t, name) for t in self.tensors for name in ("_data", "_requires_grad", "_hooks")]
+        sized = [thing for _, thing, _ in watch.sizes.values()]
+        sized += [t._hooks for t in self.tensors if t._hooks is not None]
         for optimizer, _ in self.groups:
             groups, state = optimizer.param_groups, optimizer.state
-            params = [p for group in groups for p in group["params"]]
-            states = [*map(state.get, params)]
             slots += [(optimizer.__dict__, "state"), (optimizer.__dict__, "param_groups"), *_places(groups)]
             slots += [(group, name) for group in groups for name in group if name not in ("lr", *self.changing)]
             slots += [place for group in groups for place in _places(group["params"])]
+            slots += [(state, p) for group in groups for p in group["params"] if p in state]
             sized += [state, groups, optimizer._pre_hooks, optimizer._post_hooks, *(g["params"] for g in groups)]
-            sized += [kept for kept in states if kept is not None]
-            self._states.append((state.get, params, states))
-        self._quick = Quick(self.watch, slots, sized)
-        self._found = [[*map(get, self.tensors)] for get in (_data, _requires_grad, _hooks)]
-
-    def _same_objects(self) -> bool:
-        data, requires_grad, hooks = self._found
-        if not (all(map(is_, map(_data, self.tensors), data))
-                and all(map(is_, map(_requires_grad, self.tensors), requires_grad))
-                and all(map(is_, map(_hooks, self.tensors), hooks))):
-            return False
-        for get, params, states in self._states:
-            if not all(map(is_, map(get, params), states)):
-                return False
-        if self.waiting and not self._same_waiting():
-            return False
-        if self.changing and any(self._options(optimizer) != options for optimizer, options in self.groups):
-            return False
-        return self._quick.same()
+            sized += [state[p] for group in groups for p in group["params"] if p in state]
+        return slots, attributes, sized, [read for _, read, _ in watch.others]
 
     def _same_waiting(self) -> bool:
         """Whether the gradients to which more is added are there, and lie in memory as they did."""
@@ -149,15 +136,25 @@ def _nonzero(option: Any) -> bool:
     return type(option) is float and option != 0 or type(option) is tuple and all(map(_nonzero, option))
 
 
+_facts = attrgetter("_data.shape", "_data.strides", "_data.dtype", "_requires_grad", "_hooks")
+
+
 def leaves(tree: Any, into: list[Tensor]) -> Any:
     """What the arguments are, but for the numbers in tensors, as something to compare; the tensors go `into` a list."""
     if isinstance(tree, Tensor):
         into.append(tree)
-        return *layout_of(tree), tree._grad is None
+        return _facts(tree), tree._grad is None
     if isinstance(tree, (tuple, list)):
-        return type(tree), tuple([leaves(part, into) for part in tree])
+        parts = []
+        for part in tree:
+            if type(part) is Tensor:  # as above, without a call
+                into.append(part)
+                parts.append((_facts(part), part._grad is None))
+            else:
+                parts.append(leaves(part, into))
+        return type(tree), parts
     if isinstance(tree, dict):
-        return tuple([(key, leaves(part, into)) for key, part in tree.items()])
+        return [(key, leaves(part, into)) for key, part in tree.items()]
     if type(tree) in PLAIN or isinstance(tree, np.generic):
         return type(tree), tree or repr(tree)  # 0.0 is not -0.0
     return _Same(tree)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..graph import Op
-from .calls import Refusal, cast, copied, is_ufunc_method, updated
+from .calls import Draw, Refusal, cast, copied, is_ufunc_method, updated
 from .program import Program, Step, Value, values_in
 from .samples import Samples, generator_of, samples_of
 
@@ -74,7 +74,7 @@ def may_refuse(step: Step) -> bool:
     if function in (operator.getitem, np.take, np.take_along_axis, updated):
         given = values_in((step.args[1:], step.params))
         return any(isinstance(v.dtype, np.dtype) and v.dtype.kind in "iu" for v in given)
-    return isinstance(function, Refusal)
+    return isinstance(function, Refusal) or isinstance(function, Draw) and bool(step.args)
 
 
 def _in_place(step: Step) -> bool:

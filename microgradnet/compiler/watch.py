@@ -10,13 +10,14 @@ from __future__ import annotations
 import dis
 import functools
 import gc
+import itertools
 import os
 import sys
 import types
 from collections import deque
 from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import contextmanager
-from operator import attrgetter, eq, getitem, is_
+from operator import getitem, is_
 from typing import Any
 
 import numpy as np
@@ -30,7 +31,9 @@ _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _STANDARD = os.path.dirname(os.path.abspath(os.__file__)) + os.sep
 _FOREIGN = (_PACKAGE, os.path.dirname(np.__file__) + os.sep, "<frozen ", "<__array_function__")
 _OWN = __name__.partition(".")[0]
+_WRITTEN = 1000  # slots that are looked at by written code
 _MOST = 10_000  # entries of a list or dict, or bytes of an array, that are watched
+_foreign: set[types.CodeType] = set()  # the code of functions that are in these
 # Who names one of these may read any attribute of an object.
 _ANY = {"getattr", "setattr", "hasattr", "vars", "__dict__", "asdict", "attrgetter", "fields"}
 
@@ -214,12 +217,15 @@ class Watch:
 
     def _called(self, frame: Any, event: str, what: Any) -> None:
         code = frame.f_code
-        if event == "call":
-            if not code.co_filename.startswith(_FOREIGN) and not _is_standard(code.co_filename):
-                self._enter(code, frame)
-        elif event == "c_call" and _has_effect(what) and not code.co_filename.startswith(_FOREIGN):
-            if not _is_standard(code.co_filename) or type(what.__self__).__module__ == "random":
+        if code in _foreign or event not in ("call", "c_call"):
+            return
+        if code.co_filename.startswith(_FOREIGN):
+            _foreign.add(code)
+        elif event == "c_call":
+            if _has_effect(what) and (type(what.__self__).__module__ == "random" or not _is_standard(code.co_filename)):
                 self.problems.append(f"the function calls {what.__name__}(), which a program would not; do it outside")
+        elif not _is_standard(code.co_filename):
+            self._enter(code, frame)
 
     def _enter(self, code: types.CodeType, frame: Any) -> None:
         if code not in self._functions:  # it came by a way that was not seen
@@ -294,27 +300,59 @@ class Watch:
 
 
 class Quick:
-    """Whether all variables hold the very objects that they held when this was made: quick, and mostly enough."""
+    """Whether variables hold the very objects that they held when they were noted last: quick, and mostly enough.
 
-    def __init__(self, watch: Watch, more: Iterable[tuple[Any, Any]] = (), sized: Iterable = ()) -> None:
-        slots = [(scope, key) for scope, key, _ in watch.slots.values()] + list(more)
-        self.scopes, self.keys = [s for s, _ in slots], [k for _, k in slots]
-        self.held = [_at(*slot) for slot in slots]
-        self.cells = [cell for _, cell, _ in watch.cells.values()]
-        self.contents = [_content(cell) for cell in self.cells]
-        self.sized = [thing for _, thing, _ in watch.sizes.values()] + list(sized)
-        self.sizes = [*map(len, self.sized)]
-        self.others = [(read, held) for _, read, held in watch.others]
+    `same` is a function written for just these: it reads `o0['training'] is h0 and o1.cell_contents is h1 and …`.
+    slots: (a dict or list, key). attributes: (an object, name). sized: containers, of which the length counts.
+    others: functions, whose results must be equal.
+    """
+
+    def __init__(self, slots: list, attributes: list, sized: list, others: list) -> None:
+        self._objects: dict[str, Any] = {}
+        self._names: dict[int, str] = {}
+        readings = [f"{self._name(scope)}[{self._name(key)}]" for scope, key in slots[:_WRITTEN]]
+        readings += [f"{self._name(thing)}.{name}" for thing, name in attributes]
+        tests = [f"{reading} is h{i}" for i, reading in enumerate(readings)]
+        tests += [f"len({self._name(thing)}) == n{i}" for i, thing in enumerate(sized)]
+        self._slots, self._attributes, self._sized, self._others = slots, attributes, sized, others
+        self._flat = _flat(slots, attributes, sized, others)
+        self._more = slots[_WRITTEN:]  # text grows, and long lists are rare
+        exec(f"def same():\n    return {' and '.join(tests) or True}", self._objects)
+        self._same = self._objects["same"]
+        self.note()
+
+    def _name(self, thing: Any) -> str:
+        if type(thing) in (str, int):
+            return repr(thing)
+        name = self._names.setdefault(id(thing), f"o{len(self._names)}")
+        self._objects[name] = thing
+        return name
+
+    def is_at(self, *places: list) -> bool:
+        """Whether these are the places that are looked at."""
+        return len(new := _flat(*places)) == len(self._flat) and all(map(is_, new, self._flat))
+
+    def note(self) -> None:
+        """Note what is there now."""
+        held = [_at(*slot) for slot in self._slots[:_WRITTEN]]
+        held += [getattr(thing, name, _MISSING) for thing, name in self._attributes]
+        self._objects.update((f"h{i}", thing) for i, thing in enumerate(held))
+        self._objects.update((f"n{i}", len(thing)) for i, thing in enumerate(self._sized))
+        self._rest = [_at(*slot) for slot in self._more]
+        self._results = [read() for read in self._others]
 
     def same(self) -> bool:
         """Whether nothing is another object now."""
         try:
-            return (all(map(is_, map(getitem, self.scopes, self.keys), self.held))
-                    and all(map(is_, map(attrgetter("cell_contents"), self.cells), self.contents))
-                    and all(map(eq, map(len, self.sized), self.sizes))
-                    and all(read() == held for read, held in self.others))
-        except (LookupError, ValueError):
+            if not self._same() or self._others and [read() for read in self._others] != self._results:
+                return False
+            return not self._more or all(map(is_, itertools.starmap(getitem, self._more), self._rest))
+        except (LookupError, ValueError, AttributeError):
             return False
+
+
+def _flat(slots: list, attributes: list, *things: list) -> list:
+    return [*itertools.chain(*slots, *attributes, *things)]
 
 
 def _position(bits: Any) -> Any:

@@ -330,16 +330,17 @@ class _BatchNorm(_ChannelNorm):
     def forward(self, input: Tensor) -> Tensor:
         """By the batch's statistics in training, and where none are tracked; else by the running ones."""
         self._check_dims(input)
-        momentum = self.momentum
+        momentum: Any = self.momentum
         if self.training and self.num_batches_tracked is not None:
             with no_grad():
                 self.num_batches_tracked.add_(1)
             if momentum is None:  # the mean of all batches so far
-                momentum = 1 / float(self.num_batches_tracked)
+                momentum = 1 / self.num_batches_tracked.double()
         by_batch = self.training or self.running_mean is None
         use = self.track_running_stats or not self.training
         running = (self.running_mean, self.running_var) if use else (None, None)
-        return batch_norm(input, *running, self.weight, self.bias, by_batch, momentum or 0.0, self.eps)
+        momentum = 0.0 if momentum is None else momentum
+        return batch_norm(input, *running, self.weight, self.bias, by_batch, momentum, self.eps)
 
 
 class BatchNorm1d(_BatchNorm):

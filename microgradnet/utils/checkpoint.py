@@ -13,7 +13,7 @@ from ..autograd import engine
 from ..func.tree import leaves
 from ..graph import Node
 from ..random import default_generator
-from ..recording import enable_grad, is_grad_enabled
+from ..recording import enable_grad, is_capturing, is_grad_enabled
 from ..tensor import Tensor, describe
 
 __all__ = ["checkpoint", "checkpoint_sequential"]
@@ -36,7 +36,7 @@ def checkpoint(function: Callable, *args: Any, use_reentrant: bool | None = None
     if determinism_check not in ("default", "none"):
         raise ValueError(f"checkpoint(): determinism_check is 'default' or 'none', got {determinism_check!r}")
     first, second = context_fn() if context_fn else (contextlib.nullcontext(), contextlib.nullcontext())
-    if not is_grad_enabled():
+    if not is_grad_enabled() or is_capturing():  # a program plans its memory itself
         with first:
             return function(*args, **kwargs)
     run = _Run(function, args, kwargs, second, preserve_rng_state)

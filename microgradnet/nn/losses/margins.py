@@ -8,6 +8,7 @@ import numpy as np
 
 from ... import ops
 from ...graph import ShapeError
+from ...recording import asked
 from ...tensor import Tensor, describe
 from ..distance import PairwiseDistance, pairwise_distance
 from ..module import Module
@@ -102,10 +103,10 @@ def _rows(name: str, input: Tensor) -> Tensor:
 
 
 def _check_labels(name: str, target: Tensor, low: int, classes: int) -> None:
-    labels = target.array
+    labels = target._data
     if labels.dtype.kind not in "iu":
         raise ShapeError(f"{name}(): target {describe(target)} must hold labels, whole numbers; call target.long()")
-    if labels.size and not low <= labels.min() <= labels.max() < classes:
+    if labels.size and asked(((target < low) | (target >= classes)).any()):
         raise ShapeError(f"{name}(): target out of range: labels from {labels.min()} to {labels.max()}, there are "
                          f"{classes} classes, 0 to {classes - 1}")
 

@@ -9,7 +9,7 @@ import numpy as np
 from ... import ops
 from ...callers import warn
 from ...graph import Op
-from ...recording import no_grad
+from ...recording import asked, no_grad
 from ...tensor import Tensor, describe
 from ..module import Module
 from .common import Loss, WeightedLoss, check_same_shape, legacy_reduction, reduced, warn_if_broadcast
@@ -112,7 +112,7 @@ def gaussian_nll_loss(input: Tensor, target: Tensor, var: Tensor | float, full: 
             var = var.unsqueeze(-1)
         elif var.ndim != input.ndim or any(v not in (1, n) for v, n in zip(var.shape, input.shape)):
             raise ValueError(f"{name}(): var is of incorrect size: {describe(var)} for input {describe(input)}")
-    if (var.array < 0).any():
+    if asked((var < 0).any()):
         raise ValueError(f"{name}(): var has negative entries, and a variance has none")
     with no_grad():  # as in PyTorch, a variance that eps replaces keeps its own derivative
         missing = ops.clamp(var, min=eps) - var

@@ -67,14 +67,14 @@ class _SpectralNorm(Module):
         return weight.movedim(self.dim, 0).flatten(1)
 
     def _unit(self, x: Tensor) -> Tensor:
-        return x / max((x * x).sum().sqrt().item(), self.eps)
+        return x / (x * x).sum().sqrt().clamp(min=self.eps)
 
     @no_grad()
     def _iterate(self, matrix: Tensor, steps: int) -> None:
         """u ← W v and v ← Wᵀ u, each to length 1: towards the first singular vectors."""
         for _ in range(steps):
-            self._u = self._unit(matrix @ self._v)
-            self._v = self._unit(matrix.T @ self._u)
+            self._u.copy_(self._unit(matrix @ self._v))
+            self._v.copy_(self._unit(matrix.T @ self._u))
 
     def forward(self, weight: Tensor) -> Tensor:
         if weight.ndim == 1:
@@ -82,7 +82,8 @@ class _SpectralNorm(Module):
         matrix = self._matrix(weight)
         if self.training:
             self._iterate(matrix, self.n_power_iterations)
-        return weight / (self._u @ (matrix @ self._v))
+        u, v = self._u.clone(), self._v.clone()  # as they are now: the next call writes into the buffers
+        return weight / (u @ (matrix @ v))
 
     def right_inverse(self, value: Tensor) -> Tensor:
         return value
