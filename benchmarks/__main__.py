@@ -33,7 +33,7 @@ def positive(text):
 
 def options():
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--workload", nargs="+", choices=WORKLOADS, default=WORKLOADS, metavar="NAME")
+    parser.add_argument("--workload", nargs="+", choices=WORKLOADS, default=list(WORKLOADS), metavar="NAME")
     parser.add_argument("--library", nargs="+", choices=LIBRARIES, default=LIBRARIES, metavar="NAME")
     parser.add_argument("--processes", type=positive, default=5, help="processes per workload and library (default 5)")
     parser.add_argument("--rounds", type=positive, default=5, help="rounds per process (default 5)")
@@ -72,23 +72,20 @@ def time_in_new_process(library, workload, rounds, threads, clock, keep_heap=Fal
 
 
 def measure(libraries, workloads, processes, rounds, threads, clock, keep_heap):
-    """Median seconds per step by workload and library. In each turn another library is the first."""
-    runs = []
+    """Median seconds per step by workload and library, after each turn. In each another library is the first."""
+    pairs = [(w, library) for w in workloads for library in libraries if program_of(w, library) is not None]
+    times = {pair: [] for pair in pairs}
     for turn in range(processes):
-        first = turn % len(libraries)
-        runs += [(w, library) for w in workloads for library in libraries[first:] + libraries[:first]]
-    runs = [(w, library) for w, library in runs if program_of(w, library) is not None]
-    times = {run: [] for run in runs}
-    for workload, library in (progress := tqdm(runs, leave=False, disable=None)):
-        progress.set_postfix_str(f"{workload} {library}")
-        times[workload, library] += time_in_new_process(library, workload, rounds, threads, clock, keep_heap)
-    return {
-        w: {name: statistics.median(times[w, name]) for name in libraries if (w, name) in times} for w in workloads
-    }
+        first = libraries[turn % len(libraries) :]
+        runs = sorted(pairs, key=lambda pair: (workloads.index(pair[0]), pair[1] not in first))
+        for workload, library in (progress := tqdm(runs, leave=False, disable=None)):
+            progress.set_postfix_str(f"turn {turn + 1} {workload} {library}")
+            times[workload, library] += time_in_new_process(library, workload, rounds, threads, clock, keep_heap)
+        yield {w: {name: statistics.median(times[w, name]) for v, name in pairs if v == w} for w in workloads}
 
 
 def new_figures(libraries, arguments):
-    """Measure, once the results agree; what a run is kept as."""
+    """Measure, once the results agree; what a run is kept as, after each turn."""
     if not arguments.unchecked:
         chosen = ["--workload", *arguments.workload, "--library", *libraries]
         if subprocess.run([sys.executable, "-m", "benchmarks", "--check", *chosen], check=False, cwd=ROOT).returncode:
@@ -96,8 +93,9 @@ def new_figures(libraries, arguments):
     if hasattr(os, "getloadavg") and os.getloadavg()[0] > 0.5:
         print("This machine is busy: waiting threads make figures of small networks meaningless.", file=sys.stderr)
     how = {name: getattr(arguments, name) for name in ("processes", "rounds", "threads", "clock")}
-    seconds = measure(libraries, arguments.workload, **how, keep_heap=arguments.keep_heap)
-    return {"run": report.circumstances() | how, "seconds": seconds}
+    turns = measure(libraries, arguments.workload, **how, keep_heap=arguments.keep_heap)
+    for turn, seconds in enumerate(turns, start=1):
+        yield {"run": report.circumstances() | how | {"processes": turn}, "seconds": seconds}
 
 
 def main():
@@ -106,13 +104,14 @@ def main():
     if arguments.check:
         sys.exit(not check(libraries, arguments.workload))
     if arguments.figures:
-        figures = json.loads(arguments.figures.read_text(encoding="utf-8"))
+        turns = [json.loads(arguments.figures.read_text(encoding="utf-8"))]
     else:
-        figures = new_figures(libraries, arguments)
+        turns = new_figures(libraries, arguments)
+    for figures in turns:
+        if arguments.json:  # a run that is broken off has kept the turns before
+            arguments.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     print(report.table(figures["seconds"]))
     print(goals.told(figures["seconds"]))
-    if arguments.json:
-        arguments.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     if arguments.chart:
         arguments.chart.write_text(chart(figures), encoding="utf-8")
     for name, language in report.READMES.items() if arguments.readme else ():

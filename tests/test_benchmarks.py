@@ -12,6 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # `benchmarks` is not installed
 
+from benchmarks import __main__ as command  # noqa: E402
 from benchmarks import check, goals, report, timing, workloads  # noqa: E402
 from benchmarks.chart import chart  # noqa: E402
 from benchmarks.libraries import by_hand, by_hand_out  # noqa: E402
@@ -130,6 +131,22 @@ def test_one_command_compares_times_and_writes_the_figures(tmp_path):
     assert list(figures["seconds"]) == ["nndl", "op"] and 1e-6 < figures["seconds"]["nndl"]["numpy"] < 1
     assert figures["run"]["versions"]["NumPy"] == np.__version__
     assert picture.read_text(encoding="utf-8") == chart(figures)
+
+
+def test_in_each_turn_another_library_is_the_first(monkeypatch):
+    order = []
+
+    def timed(library, workload, *how):
+        order.append((workload, library))
+        return [1.0 + len(order)]
+
+    monkeypatch.setattr(command, "time_in_new_process", timed)
+    libraries, names = ["numpy", "numpy-out", "microgradnet"], ["elem", "op"]
+    turns = list(command.measure(libraries, names, 2, 1, 1, "wall", False))
+    assert order == [("elem", "numpy"), ("elem", "numpy-out"), ("elem", "microgradnet"), ("op", "numpy"),
+                     ("op", "microgradnet"), ("elem", "numpy-out"), ("elem", "microgradnet"), ("elem", "numpy"),
+                     ("op", "microgradnet"), ("op", "numpy")]  # fmt: skip
+    assert turns[1]["elem"] == {"numpy": 5.5, "numpy-out": 5.0, "microgradnet": 6.0} and len(turns) == 2
 
 
 def test_bad_options_are_refused():
