@@ -9,12 +9,13 @@ import re
 import numpy as np
 import pytest
 from browser import CHROMIUM, DRIVER, Browser
-from samples import leaves, samples
+from samples import TABLE, leaves, samples
 
 import microgradnet as mg
 from microgradnet import nn
 from microgradnet.graph import OPS
 from microgradnet.viz import RenderError, explain, page, render
+from microgradnet.viz.chinese import OPERATIONS
 
 EVIL = "</script><img src=x onerror=\"window.caught=1\">{{data}}<!--\u2028&'\\n"
 TEMPLATE = page.template()
@@ -182,8 +183,34 @@ def test_both_languages_say_everything():
     assert keys[0] - {"en"} == keys[1] and len(keys[1]) > 30
     used = set(re.findall(r"\bT\.(\w+)|data-(?:t|label)=\"(\w+)\"", TEMPLATE))
     assert {a or b for a, b in used} <= keys[1]
-    operations = re.search(r"const OPERATIONS = \{(.*?)\n\};", TEMPLATE, re.DOTALL)[1]
-    assert set(re.findall(r"(?:^  |, )(\w+): \"", operations, re.MULTILINE)) <= set(OPS)
+
+
+def test_every_operation_of_the_table_is_described_in_chinese():
+    assert set(OPERATIONS) == set(TABLE) | {"finite"}  # which stands in the table when a trainer does
+    formula = re.compile(r"[^\u4e00-\u9fff]+")
+    for name, text in OPERATIONS.items():
+        assert text.endswith("。") or formula.fullmatch(text), f"{name}: a sentence, or a formula alone"
+
+
+def test_an_operation_of_the_users_own_has_its_own_description(plant):
+    x = mg.tensor([2.0], requires_grad=True)
+    own = plant(lambda x, /: x * x, lambda g, _y, x: g * x * 2, doc="My square.")
+
+    class exp(mg.autograd.Function):
+        """My exponential function."""
+
+        @staticmethod
+        def forward(ctx, x):
+            return x.exp()
+
+        @staticmethod
+        def backward(ctx, g):
+            return g
+
+    steps = data_of(page.page(explain(exp.apply(own(x)).sum()), "zh"))["steps"]
+    docs = {step["op"]: step["doc"] for step in steps}
+    assert docs["sum"] == {"en": OPS["sum"].__doc__, "zh": OPERATIONS["sum"]}
+    assert docs[own.name] == {"en": "My square."} and "zh" not in docs["exp"]
 
 
 def contrast(a, b):
@@ -336,10 +363,13 @@ def test_chinese_and_english(opened):
     browser.press("right")
     assert browser.run("return document.querySelector('h1').textContent") == "反向传播，一步一步看"
     assert "传下去的梯度" in browser.run("return document.getElementById('panel').textContent")
+    assert browser.run("return [document.querySelector('.doc').textContent, document.querySelector('.doc').lang]") == [
+        OPERATIONS["squared_distance"], "zh-Hans"]  # fmt: skip
     assert browser.run("return document.getElementById('said').textContent").startswith("第 1 步，共 5 步：C，")
     browser.run("document.getElementById('en').click()")
     assert browser.run("return document.documentElement.lang") == "en" and at(browser) == 1
     assert "What goes on" in browser.run("return document.getElementById('panel').textContent")
+    assert browser.run("return document.querySelector('.doc').textContent") == OPS["squared_distance"].__doc__
 
 
 @pytest.mark.browser

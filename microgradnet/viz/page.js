@@ -68,7 +68,7 @@ function flowCard(flow) {
   return card;
 }
 function docOf(step) {
-  const own = lang === "zh" && OPERATIONS[step.op], text = own || step.doc;
+  const own = step.doc[lang], text = own || step.doc.en;
   return text ? el("p", {class: "doc", lang: own ? document.documentElement.lang : "en"}, text) : null;
 }
 // What has arrived at each leaf after a number of steps.

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..graph import ITEM, Node
+from ..graph import ITEM, OPS, Node, Op
 from ..tensor import Tensor
 from . import formulas, labels, steptext
+from .chinese import OPERATIONS
 from .dot import to_dot
 from .equations import Label
 from .picture import Picture
@@ -118,7 +119,7 @@ class _Page:
     def step(self, step: Step) -> dict[str, Any]:
         names, node = self.names, step.node
         return {
-            "box": self.box(node), "name": names.of(node), "op": node.op.name, "doc": node.op.__doc__ or "",
+            "box": self.box(node), "name": names.of(node), "op": node.op.name, "doc": documented(node.op),
             "equation": names.equation(node, step.inputs).partition(" = ")[2],
             "gradient": {"name": names.gradient(node), "value": value(step.gradient)},
             "flows": [self.flow(step, flow) for flow in step.flows],
@@ -185,6 +186,12 @@ class _Page:
         number = label.layer.l
         below = layers[i - 1].name if i else str(number - 1) if number is not None else f"L−{len(layers)}"
         return f"∂C/∂w{here}ⱼₖ = a{below.translate(steptext.RAISED)}ₖ δ{here}ⱼ"
+
+
+def documented(op: Op) -> dict[str, str]:
+    """What an operation does, by language; one that is not in the table may have a name that is."""
+    texts = {"en": op.__doc__ or "", "zh": OPERATIONS.get(op.name, "") if OPS.get(op.name) is op else ""}
+    return {lang: text for lang, text in texts.items() if text}
 
 
 def value(x: Any) -> dict[str, Any]:
