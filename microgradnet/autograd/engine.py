@@ -354,13 +354,15 @@ def _owned(g: Any, handed: set[int]) -> Tensor:
 def _accumulate(gradients: Any, seeds: list, create_graph: bool) -> None:
     writing = recorder()
     if create_graph or writing is not None:
-        with set_grad_enabled(create_graph):
-            for tensor, g in gradients:
-                if writing is not None:
-                    writing.before_adding(tensor)
-                tensor._grad = g.clone() if tensor._grad is None else tensor._grad + g
-                if not create_graph:
-                    tensor._grad.node = None  # of which only the recording had need
+        for tensor, g in gradients:
+            if writing is not None:
+                writing.before_adding(tensor)
+            old = tensor._grad
+            recorded = create_graph or old is not None and old._requires_grad
+            with set_grad_enabled(recorded):
+                tensor._grad = g.clone() if old is None else old + g
+            if not recorded:
+                tensor._grad.node = None  # of which only the recording had need
         return
     handed = {id(s) for s in seeds}
     for tensor, g in gradients:

@@ -80,7 +80,8 @@ class Recording:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Given:
-    """In a result: a tensor that was there before, or which of the arguments' it is, or which of the results before."""
+    """In a result: a tensor that was there before ("state"), or which of the arguments' it is, or which of the results
+    before, or whose gradient."""
 
     kind: str
     which: Any
@@ -115,6 +116,7 @@ class Recorder:
         self.on, self.off = Mode(True, everything=self), Mode(False, everything=self)
         self.on.off, self.off.on = self.off, self.on
         self.outside: dict[Value, tuple[Tensor, Place]] = {}  # the state the function found there
+        self.inputs: list[Tensor] = []
         self.arguments: dict[Tensor, tuple[int, Place, Value]] = {}
         self.made: dict[int, Any] = {}  # tensors that were made meanwhile, by their id
         self.touched: dict[Tensor, bool] = {}  # whose .grad was set or added to: whether there was one before
@@ -184,6 +186,7 @@ class Recorder:
     @_listens
     def argument(self, tensor: Tensor, index: int, name: str) -> None:
         """Make a tensor known as an argument of the function."""
+        self.inputs.append(tensor)
         if tensor in self.arguments:
             return  # given twice, and so in every call of the program
         array = tensor.array
@@ -243,6 +246,11 @@ class Recorder:
         cast = Value(value.shape, dtype)
         self.write_down(Step(graph.OPS["to"], (value,), {"dtype": dtype}, cast))
         return cast
+
+    @_listens
+    def copied(self, array: np.ndarray, copy: np.ndarray) -> None:
+        """What memory holds is kept elsewhere, because it will be overwritten."""
+        self.memory.new(copy, self.value_of(array))
 
     @_listens
     def wrote(self, array: np.ndarray, result: Any) -> None:
@@ -428,11 +436,11 @@ class Recorder:
                 self.numbers.append((target, new))
 
     @_listens
-    def as_before(self, args: tuple, kwargs: dict, inputs: list[Tensor]) -> None:
+    def as_before(self, args: tuple, kwargs: dict) -> None:
         """The containers that were given must hold what they held."""
         now: list[Tensor] = []
         leaves((args, kwargs), now)
-        if [*map(id, now)] != [*map(id, inputs)]:
+        if [*map(id, now)] != [*map(id, self.inputs)]:
             raise cannot("the function changes a list or dict that it is given; return the tensors instead")
 
     # --- the end ----------------------------------------------------------------------------------------------------
@@ -500,6 +508,9 @@ class Recorder:
             return Given("state", tensor)
         if tensor in self.results:
             return Given("result", self.results[tensor])
+        for of, there in self.found.gradients:
+            if there is not None and tensor is (self.inputs[of] if isinstance(of, int) else of)._grad:
+                return Given("gradient", of)
         self.results[tensor] = len(self.results)
         if tensor.requires_grad and (tensor.node is None or tensor.node.args is not None):
             self.found.differentiable = True
@@ -574,7 +585,7 @@ def record(function: Callable, args: tuple, kwargs: dict, inputs: list[Tensor], 
         try:
             with listening(recorder), recorder.found.watch.listening():
                 result = function(*args, **kwargs)
-            recorder.as_before(args, kwargs, inputs)
+            recorder.as_before(args, kwargs)
             recorder.finish(result, keep_grads)
             recorder.found.watch.seal()
             if outer.inference:

@@ -177,7 +177,10 @@ class _Entry:
             before[-1]._inference = self.inference
             return before[-1]
         if isinstance(tree, Given):
-            return tree.which if tree.kind == "state" else (tensors if tree.kind == "argument" else before)[tree.which]
+            which: Any = tree.which
+            if tree.kind == "gradient":
+                return (tensors[which] if type(which) is int else which)._grad
+            return which if tree.kind == "state" else (tensors if tree.kind == "argument" else before)[which]
         if isinstance(tree, (list, tuple)):
             parts = [self._filled(part, outputs, tensors, before) for part in tree]
             return type(tree)(*parts) if hasattr(tree, "_fields") else type(tree)(parts)

@@ -104,7 +104,8 @@ class Watch:
         if isinstance(thing, np.ndarray):
             return self._array(thing, called)
         if isinstance(thing, Tensor):
-            return [(called, thing._hooks)] if thing._hooks is not None else []
+            own = self._slots_of(thing.__dict__, names.all & thing.__dict__.keys())
+            return [*own, (called, thing._hooks)] if thing._hooks is not None else own
         if isinstance(thing, types.ModuleType):
             if thing.__name__.partition(".")[0] in (_OWN, "numpy") or _is_standard(getattr(thing, "__file__", None)):
                 return ()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import graph
+from ..recording import is_capturing, no_grad
 from ..tensor import Tensor
 from . import hooks
 from .parameter import BUFFER, PARAMETER, Parameter, Uninitialized
@@ -102,6 +103,10 @@ def _unfit(key: str, value: Any, tensor: Tensor, assign: bool) -> list[str]:
 def _copy(tensor: Tensor, value: Any) -> None:
     if isinstance(tensor, Uninitialized):
         tensor.materialize(value.shape)
+    if is_capturing() and isinstance(value, Tensor):
+        with no_grad():
+            tensor.copy_(value)  # type: ignore[operator]
+        return
     np.copyto(tensor.array, value.array if isinstance(value, Tensor) else value, casting="unsafe")
     graph.stamp(tensor.array)
 

@@ -66,11 +66,20 @@ def _announce(x: Tensor, result: Tensor) -> None:
         recorder.wrote(x.array, result)
 
 
+def _copied(array: np.ndarray) -> np.ndarray:
+    """What memory holds before it is overwritten."""
+    copy = np.array(array)
+    recorder = recording.recorder()
+    if recorder is not None:
+        recorder.copied(array, copy)
+    return copy
+
+
 def _keep(array: np.ndarray, node: Node) -> None:
     """Copy what the node's rules read of the memory that is about to be overwritten."""
     memory = graph.owner(array)
     node.args = [
-        np.array(v)
+        _copied(v)
         if isinstance(v, np.ndarray) and graph.owner(v) is memory and node.op.reads(i + 1, node.needs)
         else v
         for i, v in enumerate(node.args)
@@ -170,7 +179,7 @@ def _write_composed(function, name, x, tracked, args, kwargs):
     """In place through a function of several operations: the result is copied in."""
     old = _stand_in(x)
     if tracked:  # rules may read the old values anywhere in the composition
-        old._data = np.array(x._data)
+        old._data = _copied(x.array)
     result = function(old, *args, **kwargs)
     _check_fits(name, x, result)
     return copy_(x, result)
