@@ -16,7 +16,7 @@ from test_compiler_passes import NETWORKS, Writer, interpreted, network, random_
 import microgradnet as mg
 from microgradnet import nn, optim
 from microgradnet.compiler.lower import lower
-from microgradnet.compiler.program import Program, Step, Value
+from microgradnet.compiler.program import Program, Source, Step, Value
 from microgradnet.compiler.simplify import simplify
 from microgradnet.errors import CompileError
 
@@ -144,6 +144,21 @@ def many_products(dtype):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_products(dtype):
     check(*many_products(np.dtype(dtype)), plainly)
+
+
+def test_arrays_that_lie_elsewhere_or_otherwise_than_before():
+    rng = np.random.default_rng(0)
+    kept = [rng.standard_normal((4, 3))]
+    x = argument(0, kept[0])
+    s = Value((4, 3), x.dtype, "s", Source("state", lambda: kept[0]))
+    out, total = Value((4, 3), x.dtype), Value((3,), x.dtype)
+    steps = [Step(np.add, (x, s), {}, out), Step(np.add.reduce, (out,), {"axis": 0}, total)]
+    run = plainly(Program(steps, [total, out], [(s, out)]))
+    wide = rng.standard_normal((8, 6))
+    for array in (kept[0], wide[::2, ::2], wide[:4, 3:].copy(), np.asfortranarray(wide[:4, :3]), wide[:4, :3]):
+        for given in (rng.standard_normal((4, 3)), rng.standard_normal((3, 4)).T, rng.standard_normal((9, 9))[1:5, 2:8:2]):
+            kept[0], right = array, array + given
+            close([*run([given]), kept[0]], [right.sum(0), right, right])
 
 
 def test_nothing_is_written_where_an_operation_refuses_later():
