@@ -21,7 +21,7 @@ def outcome(workload, library):
     return [np.asarray(loss.item()), *(np.array(array) for array in results())]
 
 
-def cost_after_an_epoch(library, lr=0.5):
+def cost_after_an_epoch(library, lr=0.1):
     *_, x, y, _ = arguments("epoch", lr)
     step, results = build("epoch", library, lr)
     step()
