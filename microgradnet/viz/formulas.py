@@ -27,6 +27,7 @@ from . import idioms
 LINE = 100  # characters; a longer expression is broken into several lines
 LIBRARY = {getattr(np.linalg, name): f"np.linalg.{name}" for name in ("inv", "solve", "det")}
 LIBRARY[np.lib.stride_tricks.sliding_window_view] = "np.lib.stride_tricks.sliding_window_view"
+KNOWN = idioms.NUMPY | idioms.SPECIAL  # what operations are, by their names
 
 
 @functools.lru_cache(1024)
@@ -86,6 +87,7 @@ def numpy_lines(rule: Callable, names: Sequence[Any], args: Sequence[Any], param
         named[value] = name
         return Traced(trace, value, arg, writable=False)
 
+    rule = idioms.RULES.get(rule, rule)
     try:
         with np.errstate(all="ignore"):
             result = rebound(rule, trace, **_meanings(rule, trace))(*before, *map(given, args, names), **params)
@@ -111,8 +113,8 @@ def _meanings(rule: Callable, trace: Trace) -> dict[str, Callable]:
                 return op(*args, **params)
             if len(args) > op.arity:
                 args, params, _ = op._bind(args, params)
-            if op.name in idioms.NUMPY:
-                return trace.call(idioms.NUMPY[op.name], args, params)
+            if op.name in KNOWN:
+                return trace.call(KNOWN[op.name], args, params)
             known = _meanings(forward, trace) if isinstance(forward, FunctionType) else {}
             return rebound(forward, trace, **known)(*args, **params)
 
@@ -195,7 +197,8 @@ class _Printer:
         name = self.names[x] = texts["out"] = f"t{len(self.above) + 1}"
         lines = re.sub(r"\w+", lambda match: texts.get(match[0], match[0]), template).split("\n")
         for line in lines:  # what has just been made needs no copy
-            self.above.append(re.sub(r"(\.copy\(\))+$", "" if " = np.zeros(" in line else ".copy()", line))
+            made = re.search(r" = np\.(zeros|ones)\(", line)
+            self.above.append(re.sub(r"(\.copy\(\))+$", "" if made else ".copy()", line))
         return name
 
     def filling(self, lines: idioms.Lines, args: tuple) -> dict[str, str]:
@@ -214,6 +217,10 @@ class _Printer:
         array = np.asarray(array)
         if array.ndim == 2 and len(array) == array.shape[1] > 1 and np.array_equal(array, np.eye(len(array))):
             return f"np.eye({len(array)}, dtype={dtype_text(array.dtype)})"
+        if array.ndim == 2 and len(array) == array.shape[1] > 1 and np.array_equal(array, np.tri(len(array)).T):
+            return f"np.tri({len(array)}, dtype={dtype_text(array.dtype)}).T"
+        if array.ndim > 1 and array.dtype == np.int64 and np.array_equal(array.ravel(), np.arange(max(array.shape))):
+            return f"np.arange({array.size}).reshape({array.shape})"  # along one dimension
         text = number_text(array[()]) if array.ndim == 0 and array.dtype.kind == "f" else array_text(array)
         if text is None:
             raise ValueError("a long constant")
@@ -241,7 +248,7 @@ class _Printer:
             summed = function is np.sum or function == np.add.reduce
             methods: dict[Any, Callable[[], str]] = {
                 operator.getitem: lambda: f"[{self.key(args[1])}]",
-                np.swapaxes: lambda: ".mT" if args[1:] == (-1, -2) else f".swapaxes({args[1]}, {args[2]})",
+                np.swapaxes: lambda: _swapping(len(args[0].shape), *args[1:]),
                 np.transpose: lambda: f".transpose({self.text(args[1])})" if _turns(args) else ".T",
                 np.reshape: lambda: f".reshape({self.text(args[1])})",
                 np.dot: lambda: f".dot({self.text(args[1])})",
@@ -252,7 +259,8 @@ class _Printer:
                 return self.text(args[0], _TIGHT) + methods[function](), _TIGHT
             if summed and "axis" in params:
                 return f"{self.text(args[0], _TIGHT)}.sum({', '.join(self.named(params))})", _TIGHT
-        name = "np.array" if function is as_array else name_of(function) or LIBRARY.get(function)
+        known = function.name if isinstance(function, idioms.SciPys) else LIBRARY.get(function)
+        name = "np.array" if function is as_array else known or name_of(function)
         if not name:
             raise ValueError(f"{function} is no function of NumPy")
         return f"{name}({', '.join([*map(self.text, args), *self.named(params)])})", _TIGHT
@@ -262,6 +270,13 @@ class _Printer:
         usual = {("dtype", None), ("keepdims", False)}
         return [f"{key}={self.text(x)}" for key, x in params.items()
                 if not (isinstance(x, (bool, type(None))) and (key, x) in usual)]  # fmt: skip
+
+
+def _swapping(ndim: int, first: int, second: int) -> str:
+    """How two axes are exchanged; '' if they are one."""
+    if first % ndim == second % ndim:
+        return ""
+    return ".mT" if (first, second) == (-1, -2) else f".swapaxes({first}, {second})"
 
 
 def _turns(args: tuple) -> bool:

@@ -18,7 +18,8 @@ from ..compiler.traced import Traced
 from ..compiler.tracing import names_used
 from ..graph import OPS, Op
 from ..ops.decomposition import det_op, inv_op
-from ..ops.index import Slot
+from ..ops.index import Slot, gather_op, scatter_sum_op
+from ..ops.scattering import _part, _whole, scatter_product_op
 
 HERE = __name__.split(".")[0]
 
@@ -97,6 +98,8 @@ def _read(x: Any, /, *tensors: Any, index: tuple) -> Any:
 
 def _written(x: Any, value: Any, /, *tensors: Any, index: tuple) -> Any:
     """Into a copy of x."""
+    if not x.ndim:  # there is nothing but one number, or a mask for it
+        return np.where(tensors[0], value, x) if tensors else np.full((), value, x.dtype)
     *first, key = _keys(index, tensors)
     out = x.copy()
     (out[_alone(first[0])] if first else out)[_alone(key)] = value
@@ -156,6 +159,19 @@ def _slices_added(x: Any, index: Any, source: Any, /, dim: int, alpha: float = 1
     key = f"np.s_[{':, ' * (dim % x.ndim)}index]" if dim % x.ndim else "index"
     source = source if alpha == 1 else alpha * source
     return lines(f"out = x.copy()\nnp.add.at(out, {key}, source)", x=x, index=index, source=source)
+
+
+def _shares_of_products(g: Any, y: Any, x: Any, index: Any, source: Any, dim: int) -> Any:
+    """The rule of scatter_prod for the source: the product of all others, without those of another 0."""
+    part = _part(source, index)
+    zero = part == 0
+    if not zero.any():
+        return _whole(gather_op(g * y, index, dim=dim) / part, source.shape)
+    factors = np.where(zero, 1.0, part)
+    products = scatter_product_op(x, index, factors, dim=dim)
+    zeros = scatter_sum_op(np.zeros(x.shape, x.dtype), index, zero, dim=dim)
+    alone = gather_op(zeros, index, dim=dim) == zero
+    return _whole(np.where(alone, gather_op(g * products, index, dim=dim) / factors, 0.0), source.shape)
 
 
 def _on_diagonal(x: Any, /, shape: tuple, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Any:
@@ -270,7 +286,32 @@ FORWARDS: dict[str, Callable] = {
 }  # fmt: skip
 _UFUNCS = "exp", "log", "sqrt", "sin", "cos", "tanh", "sign", "maximum"
 NUMPY: dict[str, Callable] = {name: getattr(np, name) for name in _UFUNCS}
+NUMPY["i0"] = np.i0
 NUMPY |= {name: getattr(np.linalg, name) for name in ("inv", "solve", "det")}
+
+
+class SciPys:
+    """A function that SciPy has and NumPy has not. Its values come from an operation: the package needs no SciPy."""
+
+    def __init__(self, name: str, op: str) -> None:
+        self.name, self.op = f"{SCIPY}.{name}", op
+
+    def __call__(self, *args: Any) -> Any:
+        return OPS[self.op].forward(*args)
+
+
+class _Polygamma(SciPys):
+    """Which has its order first, and makes float64 of everything."""
+
+    def __call__(self, n: int, x: Any) -> Any:
+        return OPS[self.op].forward(x.astype(np.float64), n=n)
+
+
+SCIPY = "scipy.special"
+SPECIAL = {name: SciPys(name, name) for name in ("erf", "erfcx", "digamma", "zeta", "i1", "i0e", "i1e")}
+SPECIAL["lgamma"] = SciPys("gammaln", "lgamma")
+FORWARDS["polygamma"] = lambda x, /, n: x.trace.call(_Polygamma("polygamma", "polygamma"), (n, x))
+RULES = {OPS["scatter_prod"].rules[2]: _shares_of_products}  # in place of those that take one element after the other
 
 
 @lru_cache(1024)
@@ -297,4 +338,4 @@ def _meant(function: Any) -> Iterator[tuple[str, Any]]:
         yield "", cell.cell_contents
 
 
-__all__ = ["FORWARDS", "NUMPY", "Lines", "operations"]
+__all__ = ["FORWARDS", "NUMPY", "RULES", "SCIPY", "SPECIAL", "Lines", "SciPys", "operations"]

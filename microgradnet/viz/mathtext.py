@@ -44,6 +44,7 @@ def pretty_lines(lines: list[str], names: Mapping[str, str]) -> list[str]:
 
 
 SHAPING = ("copy", "broadcast_to", "astype")  # says nothing that the shape beside a formula does not say
+MODULES = ("np", "np.linalg", "np.lib.stride_tricks", "scipy.special")
 CONSTANTS = {"np.inf": "∞", "np.nan": "nan", "np.pi": "π"}
 
 
@@ -112,7 +113,7 @@ class _Writer:
     def call(self, tree: ast.Call) -> tuple[str, int]:
         function, args = tree.func, tree.args
         name = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
-        if isinstance(function, ast.Attribute) and getattr(function.value, "id", "") != "np":
+        if isinstance(function, ast.Attribute) and ast.unparse(function.value) not in MODULES:
             args = [function.value, *args]
         if name == "dot" and len(args) == 2:
             return self.binary(ast.BinOp(args[0], ast.MatMult(), args[1]))

@@ -15,6 +15,7 @@ from ..graph import ITEM, Node
 from ..tensor import Tensor
 from . import formulas, labels
 from .frames import calls
+from .idioms import SCIPY
 from .mathtext import pretty, pretty_lines
 from .names import Names as GivenNames
 
@@ -78,9 +79,9 @@ class Names:
         return isinstance(x, Tensor) and not x._requires_grad and x not in self._shown and not self.given.of(x)
 
     def _add(self, place: Any, shown: str, variable: str = "") -> None:
-        """Names that nothing else has, neither a gradient nor the t1, i, j, … of lines that need several."""
+        """Names that nothing else has, neither a gradient nor the t1, i, j, … of lines that need several, nor SciPy."""
         wanted = variable or shown
-        if re.fullmatch(r"t\d+|delta\w*|[ijk]", wanted):
+        if re.fullmatch(r"t\d+|delta\w*|[ijk]|scipy", wanted):
             wanted += "_"
         name = self._taken(wanted)
         while f"d{name}" in self._taken.taken:
@@ -184,7 +185,13 @@ def numpy_lines(names: Names, step: Step, flow: Flow) -> list[str]:
         which = f"the rule of '{step.node.op.name}' for argument {flow.argument}"
         return [f"# {target}: {which}, which is no line of NumPy"]
     last = lines[-1] if flow.total is flow.gradient else formulas.added(target, lines[-1])
-    return [*lines[:-1], f"{target} = {last}"]
+    return [*map(marked, lines[:-1]), marked(f"{target} = {last}")]
+
+
+def marked(line: str) -> str:
+    """A line of Python; if it takes a function of SciPy, it says so."""
+    used = re.findall(rf"{SCIPY}\.(\w+)", line)
+    return f"{line}  # of SciPy: NumPy has no {' and no '.join(dict.fromkeys(used))}" if used else line
 
 
 def _item_lines(step: Step, flow: Flow, g: str, target: str) -> list[str]:
