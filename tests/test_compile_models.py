@@ -372,3 +372,27 @@ def test_compiled_modules_are_copied_and_saved():
             assert other(x).tolist() == other(x).tolist() == expected and len(other.programs) == 1
             next(iter(other.parameters())).mul_(2)
             assert other(x).tolist() != expected == compiled(x).tolist()
+
+
+@pytest.mark.parametrize("name", ["SGD", "Adam", "RMSprop", "NAdam", "ASGD", "Rprop"])
+def test_several_steps_of_an_optimizer_in_one_call(name):
+    def tell(compile):
+        model, log = mlp(nn.ReLU, nn.Dropout(0.5))(), []
+        optimizer = getattr(optim, name)(model.parameters(), lr=0.01)
+
+        def steps(x, y):
+            for _ in range(3):
+                optimizer.zero_grad()
+                loss = F.mse_loss(model(x), y)
+                loss.backward()
+                optimizer.step()
+            return loss.detach()
+
+        run = compile(steps)
+        for k in range(4):
+            optimizer.param_groups[0]["lr"] = 0.01 * (k + 1)
+            log += [run(*data()), [p.detach().clone() for p in model.parameters()]]
+        assert compile is not mg.compile or len(run.programs) == 1
+        return log
+
+    same_story(tell)

@@ -8,8 +8,6 @@ optimizer's step is told as a whole; `updates` knows it as steps.
 
 from __future__ import annotations
 
-import copy
-import dataclasses
 import functools
 import threading
 from collections.abc import Callable, Collection, Sequence
@@ -18,20 +16,21 @@ from typing import Any
 import numpy as np
 
 from .. import graph, recording
-from ..dtypes import device, promote
+from ..dtypes import promote
 from ..errors import CompileError
-from ..generator import Generator, default_generator
 from ..graph import ITEM, Node, Op
 from ..optim import Optimizer
 from ..recording import Mode
 from ..tensor import Tensor, describe
-from .calls import Asked, Draw, Refusal
+from .calls import Asked, Refusal
+from .draws import draw
 from .guards import layout_of, leaves, modes
-from .naming import names_of_arguments, names_of_state
+from .naming import names_of_arguments
 from .places import Memory, Place, constant
-from .program import Program, Source, Step, Value, values_in
+from .program import Program, Source, Step, Value, replaced, values_in
+from .results import finish
 from .samples import is_pure, laid_out_as
-from .taps import cannot, listening
+from .taps import array_of, cannot, listening
 from .updates import update_of
 from .watch import Watch
 
@@ -78,15 +77,6 @@ class Recording:
         self.waiting: dict[Tensor, Any] = {}
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Given:
-    """In a result: a tensor that was there before ("state"), or which of the arguments' it is, or which of the results
-    before, or whose gradient."""
-
-    kind: str
-    which: Any
-
-
 def _listens(method: Callable) -> Callable:
     """What a Recorder hears; nothing any more, once the function has done what no program could repeat."""
 
@@ -122,8 +112,8 @@ class Recorder:
         self.touched: dict[Tensor, bool] = {}  # whose .grad was set or added to: whether there was one before
         self.consumed: set[Tensor] = set()  # whose .grad an optimizer has used
         self.rates: list[tuple[dict, Any]] = []  # the groups that were updated, each with its learning rate then
-        self.numbers: list[tuple[Value, Value]] = []
-        self.kept: dict[Value, tuple[Tensor, str]] = {}  # what optimizers keep
+        self.kept: dict[tuple[Optimizer, Tensor, str], Value] = {}  # what optimizers keep
+        self.keeps: dict[Value, Value] = {}  # what is written into that
         self.expected: list[np.ndarray] = []  # the writes that were announced
         self.results: dict[Tensor, int] = {}  # that are returned, in order
         self.stepping = False  # whether an optimizer makes its step
@@ -274,37 +264,13 @@ class Recorder:
         self.expected.clear()
 
     def draw(self, function: Callable, args: tuple, kwargs: dict) -> Tensor:
-        """Random numbers for a new tensor, or for one that is there: each call draws anew."""
-        target = args[0] if function.__name__.endswith("_") else None
-        rest = args if target is None else args[1:]
-        if self.error is not None:
-            return function(*args, **kwargs)
-        shape, dtype = (None, None) if target is None else (tuple(target.shape), target.dtype)
-        by_shape = function.__name__.endswith("_like")
-        given = [x for x in (*rest, *kwargs.values()) if isinstance(x, Tensor)]
-        values = [self.value_of(x.array, x) for x in given if not by_shape]
-        rest, kwargs = (replaced_tensors(x, _shape_of if by_shape else None) for x in (rest, kwargs))
-
-        def draw(*arrays: Any) -> np.ndarray:
-            left = iter(arrays)
-            with recording.no_grad():
-                new = () if target is None else (Tensor(np.empty(shape, dtype)),)
-                by = (lambda _: Tensor(np.asarray(next(left)))) if values else None
-                more, named = replaced_tensors(rest, by), replaced_tensors(kwargs, by)
-                return function(*new, *more, **named).array
-
-        mode = recording._mode.get()
-        recording._mode.set(recording._NO_GRAD)
-        try:
-            array = draw(*(_array_of(x) for x in given if not by_shape))
-        finally:
-            recording._mode.set(mode)
-        out = Value(array.shape, array.dtype)
-        generators = [x for x in (*args, *kwargs.values()) if isinstance(x, Generator)]
-        self.write_down(Step(Draw(draw, *generators or [default_generator]), tuple(values), {}, out))
-        self.memory.new(array, out)
-        drawn = Tensor(array)
-        return drawn.requires_grad_(kwargs.get("requires_grad", False)) if target is None else target.copy_(drawn)
+        """Random numbers for a new tensor, or for one that is there."""
+        if self.error is None:
+            try:
+                return draw(self, function, args, kwargs)
+            except CompileError as error:
+                self.fail(error)
+        return function(*args, **kwargs)
 
     @_listens
     def read(self, tensor: Tensor, reader: str, within: str = "") -> None:
@@ -312,7 +278,7 @@ class Recorder:
 
         Not refused are those who compute with what they see as operations and writes tell, or see the shape alone.
         """
-        array = _array_of(tensor)
+        array = array_of(tensor)
         if within in _TOLD or (within, reader) in _LOOKERS:
             if id(tensor) not in self.made:
                 self.value_of(array, tensor)  # whatever shares its memory from now on is known to be its own
@@ -327,7 +293,7 @@ class Recorder:
 
     def asked(self, condition: Tensor) -> bool:
         """What a condition is now. A call in which it is another one is left to the function."""
-        array = _array_of(condition)
+        array = array_of(condition)
         if self.error is None:
             self.write_down(Step(Refusal(bool(array), Asked()), (self.value_of(array, condition),), {}, ()))
         return bool(array)
@@ -344,7 +310,7 @@ class Recorder:
             return np.array(rule(*arrays, **params))
 
         given = (g, y, *args)
-        array = applied(*(_array_of(x) if isinstance(x, Tensor) else x for x in given))
+        array = applied(*(array_of(x) if isinstance(x, Tensor) else x for x in given))
         out = Value(array.shape, array.dtype)
         self.write_down(Step(applied, tuple(self._operand(x, x) for x in given), {}, out))
         self.memory.new(array, out)
@@ -366,7 +332,7 @@ class Recorder:
         self.found.waiting[tensor] = tensor._grad is not None and layout_of(tensor._grad)
         if tensor._grad is None:
             return
-        array = _array_of(tensor._grad)
+        array = array_of(tensor._grad)
         if self.memory.find(array) is None:
             if tensor in self.arguments:
                 raise cannot("the function uses the gradient that an argument has; set its .grad to None before")
@@ -390,8 +356,6 @@ class Recorder:
         """An optimizer's step: it is made, and written down as the next one will be."""
         if optimizer._pre_hooks or optimizer._post_hooks:
             self.refuse(f"{type(optimizer).__name__} has step hooks, which a program would not call; remove them")
-        if optimizer in self.found.optimizers:
-            self.refuse(f"{type(optimizer).__name__} steps twice in one call; compile one step")
         if self.error is not None:
             return step(optimizer, closure)
         self.rates += [(group, group["lr"]) for group in optimizer.param_groups]
@@ -423,9 +387,14 @@ class Recorder:
     @_listens
     def _add_update(self, optimizer: Optimizer, group: dict, entries: list) -> None:
         update = update_of(optimizer, group, entries, self.found.changing)
+        first = {value: self.kept.setdefault((optimizer, *of), value) for value, of in update.values.items()}
+
+        def now(value: Value) -> Value:  # what an earlier step of this call has left
+            return self.keeps.get(first.get(value, value), first.get(value, value))
+
         for step in update.steps:
-            self.write_down(step)
-        self.kept |= update.values
+            args, params = replaced(step.args, now), replaced(step.params, now)
+            self.write_down(Step(step.function, args, params, step.out, step.view, step.note))
         targets = {value: p for p, value, _ in entries}
         for target, new in update.writes:
             if target in targets:
@@ -433,139 +402,24 @@ class Recorder:
                 assert place is not None
                 self.memory.write(place, new)
             else:
-                self.numbers.append((target, new))
-
-    @_listens
-    def as_before(self, args: tuple, kwargs: dict) -> None:
-        """The containers that were given must hold what they held."""
-        now: list[Tensor] = []
-        leaves((args, kwargs), now)
-        if [*map(id, now)] != [*map(id, self.inputs)]:
-            raise cannot("the function changes a list or dict that it is given; return the tensors instead")
+                self.keeps[first[target]] = now(new)
 
     # --- the end ----------------------------------------------------------------------------------------------------
 
     @_listens
-    def finish(self, result: Any, keep_grads: bool) -> None:
-        """Write the program's end, after the function has returned."""
-        found, program = self.found, self.found.program
-        if found.watch.problems:
-            raise cannot(found.watch.problems[0])
-        if found.watch.drew():
-            raise cannot("the function draws random numbers from NumPy; draw them outside, or with this package")
-        if (name := found.watch.changed(modes=False)) is not None:
-            raise cannot(f"the function changes the Python variable {name!r}, which a program would not do; keep that "
-                         "outside, or use fallback='eager'")
-        found.training = found.watch.modes()
-        if (name := found.watch.holds(self.arguments)) is not None:
-            raise cannot(f"an argument is also what the function finds in the variable {name!r}, and later ones may "
-                         "not be; give it in one way")
-        if any(group["lr"] != rate for group, rate in self.rates):
-            raise cannot("the function changes a learning rate; call the scheduler's step() outside")
-        arguments = {tensor: index for tensor, (index, _, _) in self.arguments.items()}
-        added_to = {tensor for tensor, there in found.waiting.items() if there}
-        for tensor in self.touched:
-            if tensor not in arguments and tensor not in found.states and self.memory.find(tensor.array) is not None:
-                continue  # made meanwhile, and of no further use
-            grad = tensor._grad
-            if tensor in self.consumed and not keep_grads and tensor not in added_to:
-                grad = None  # an optimizer has used it
-            value = None if grad is None else self.value_of(grad.array, grad)
-            found.differentiable = found.differentiable or grad is not None and grad.requires_grad
-            found.gradients.append((arguments.get(tensor, tensor), value))
-        found.waiting = {tensor: there for tensor, there in found.waiting.items() if tensor not in arguments}
-        found.result = self._structure(result)
-        program.outputs = [value for _, value in found.gradients if value is not None]
-        _collect(found.result, program.outputs)
-        names = names_of_state(found.watch.modules)
-        for value, (tensor, place) in self.outside.items():
-            value.name = names.get(tensor, value.name)
-            if place.value is not value:
-                program.writes.append((value, self.value_of(place.array)))
-                found.written.append(tensor)
-        program.writes += self.numbers
-        for value, (tensor, name) in self.kept.items():
-            value.name = f"{name}_{names[tensor]}" if tensor in names else name
+    def finish(self, result: Any, args: tuple, kwargs: dict, keep_grads: bool) -> None:
+        """The function has returned."""
+        now: list[Tensor] = []
+        leaves((args, kwargs), now)
+        if [*map(id, now)] != [*map(id, self.inputs)]:
+            raise cannot("the function changes a list or dict that it is given; return the tensors instead")
+        finish(self, result, keep_grads)
 
-    def _structure(self, result: Any) -> Any:
-        if isinstance(result, Tensor):
-            return self._returned(result)
-        if result is None or isinstance(result, (bool, int, float, str, *_CONSTANT)):
-            return result
-        if isinstance(result, (list, tuple)):
-            parts = [self._structure(part) for part in result]
-            return type(result)(*parts) if hasattr(result, "_fields") else type(result)(parts)
-        if isinstance(result, dict) or dataclasses.is_dataclass(result) and hasattr(result, "__dict__"):
-            return with_parts(result, self._structure)
-        raise cannot(f"the function returns a {type(result).__name__}; return tensors, or tuples, lists, dicts, "
-                     "dataclasses of them")
-
-    def _returned(self, tensor: Tensor) -> Any:
-        if tensor in self.arguments:
-            return Given("argument", self.arguments[tensor][0])
-        value = self.value_of(tensor.array, tensor)
-        if tensor in self.found.states:
-            return Given("state", tensor)
-        if tensor in self.results:
-            return Given("result", self.results[tensor])
-        for of, there in self.found.gradients:
-            if there is not None and tensor is (self.inputs[of] if isinstance(of, int) else of)._grad:
-                return Given("gradient", of)
-        self.results[tensor] = len(self.results)
-        if tensor.requires_grad and (tensor.node is None or tensor.node.args is not None):
-            self.found.differentiable = True
-        if not tensor.requires_grad:
-            tensor.node = None  # of which only the recording had need
-        return value
-
-
-# What a result may hold besides: it cannot change.
-_CONSTANT = (np.dtype, np.generic, device, type, bytes, slice, range)
-
-
-def with_parts(thing: Any, change: Callable) -> Any:
-    """A dict or a dataclass again, with other values."""
-    new = copy.copy(thing)
-    parts = new if isinstance(new, dict) else new.__dict__
-    for name, part in list(parts.items()):
-        parts[name] = change(part)
-    return new
 
 
 def _of_another_graph(shape: tuple) -> CompileError:
     return cannot(f"the function uses a tensor {tuple(shape)} from outside that was computed from others and requires "
                   "grad; give it as an argument, or detach() it")
-
-
-def replaced_tensors(tree: Any, by: Callable[[Tensor], Any] | None) -> Any:
-    """A tuple or dict of arguments with other things in the place of tensors."""
-    items = tree.items() if isinstance(tree, dict) else enumerate(tree)
-    new = {key: by(x) if by is not None and isinstance(x, Tensor) else x for key, x in items}
-    return new if isinstance(tree, dict) else tuple(new.values())
-
-
-def _shape_of(tensor: Tensor) -> Tensor:
-    """A tensor of the same shape and dtype that needs no memory."""
-    return Tensor(np.broadcast_to(np.zeros((), tensor.dtype), tensor.shape))
-
-
-def _array_of(tensor: Tensor) -> np.ndarray:
-    return _ARRAY.fget(tensor)
-
-
-_ARRAY: Any = Tensor.__dict__["array"]
-
-
-def _collect(tree: Any, into: list) -> None:
-    if isinstance(tree, Value):
-        into.append(tree)
-    elif isinstance(tree, (list, tuple)):
-        for part in tree:
-            _collect(part, into)
-    elif isinstance(tree, dict):
-        _collect(tuple(tree.values()), into)
-    elif dataclasses.is_dataclass(tree) and hasattr(tree, "__dict__"):
-        _collect(tuple(tree.__dict__.values()), into)
 
 
 def record(function: Callable, args: tuple, kwargs: dict, inputs: list[Tensor], keep_grads: bool = False,
@@ -585,8 +439,7 @@ def record(function: Callable, args: tuple, kwargs: dict, inputs: list[Tensor], 
         try:
             with listening(recorder), recorder.found.watch.listening():
                 result = function(*args, **kwargs)
-            recorder.as_before(args, kwargs)
-            recorder.finish(result, keep_grads)
+            recorder.finish(result, args, kwargs, keep_grads)
             recorder.found.watch.seal()
             if outer.inference:
                 for tensor in recorder.results:

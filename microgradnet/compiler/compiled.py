@@ -13,11 +13,12 @@ from ..autograd import sources
 from ..errors import CompileError
 from ..nn import Module
 from ..tensor import Tensor
-from .capture import Given, Recording, record, with_parts
+from .capture import Recording, record
 from .guards import Guards, leaves
 from .numpy_printer import numpy_program, program_text
 from .plan import may_refuse
 from .program import Program, Value
+from .results import Given, rebuilt
 from .samples import generator_of
 
 
@@ -168,25 +169,20 @@ class _Entry:
             result = _new(Tensor)._set(next(outputs))
             result._inference = self.inference
             return result
-        return self._filled(self.result, outputs, tensors, [])
 
-    def _filled(self, tree: Any, outputs: Any, tensors: list[Tensor], before: list[Tensor]) -> Any:
-        """The structure of a result with its Tensors. before: those that were made already."""
-        if isinstance(tree, Value):
-            before.append(_new(Tensor)._set(next(outputs)))
-            before[-1]._inference = self.inference
-            return before[-1]
-        if isinstance(tree, Given):
-            which: Any = tree.which
-            if tree.kind == "gradient":
+        made: list[Tensor] = []
+
+        def fill(part: Any) -> Any:
+            if isinstance(part, Value):
+                made.append(_new(Tensor)._set(next(outputs)))
+                made[-1]._inference = self.inference
+                return made[-1]
+            which: Any = part.which
+            if part.kind == "gradient":
                 return (tensors[which] if type(which) is int else which)._grad
-            return which if tree.kind == "state" else (tensors if tree.kind == "argument" else before)[which]
-        if isinstance(tree, (list, tuple)):
-            parts = [self._filled(part, outputs, tensors, before) for part in tree]
-            return type(tree)(*parts) if hasattr(tree, "_fields") else type(tree)(parts)
-        if isinstance(tree, dict) or hasattr(tree, "__dataclass_fields__") and not isinstance(tree, type):
-            return with_parts(tree, lambda part: self._filled(part, outputs, tensors, before))
-        return tree
+            return which if part.kind == "state" else (tensors if part.kind == "argument" else made)[which]
+
+        return rebuilt(self.result, (Value, Given), fill)
 
 
 def compile(model: Any = None, *, backend: str = "numpy", fallback: str | None = None, keep_grads: bool = False,
@@ -200,7 +196,8 @@ def compile(model: Any = None, *, backend: str = "numpy", fallback: str | None =
     and a change is recorded as a program of its own, up to `limit` of them.
 
     model: a function, such as a training step, or a Module; None makes a decorator. A result through which a gradient
-        is to flow later comes from the function itself: what is compiled leaves no graph behind.
+        is to flow later comes from the function itself: what is compiled leaves no graph behind. Other results are the
+        caller's own; what is a view of an argument or a parameter in eager mode comes as a copy.
     backend: "numpy", which gives the bits of eager mode; "numba" (extra `fast`), one native function, which gives them
         to 1e-6 in float32 and 1e-12 in float64. PyTorch's names of backends mean "numpy".
     fallback: "eager" runs the function itself where it cannot be recorded, in place of an error.

@@ -6,7 +6,8 @@ parameters and Python numbers. Where something is different, another program is 
 
 from __future__ import annotations
 
-from operator import attrgetter
+import itertools
+from operator import attrgetter, getitem, is_
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,10 +15,69 @@ import numpy as np
 from .. import dtypes, lints, recording
 from ..optim import Optimizer
 from ..tensor import Tensor
-from .watch import PLAIN, Quick
+from .watch import MISSING, PLAIN, at
 
 if TYPE_CHECKING:
     from .capture import Recording
+
+
+_WRITTEN = 1000  # slots that are looked at by written code
+
+
+class Quick:
+    """Whether variables hold the very objects that they held when they were noted last: quick, and mostly enough.
+
+    `same` is a function written for just these: it reads `o0['training'] is h0 and o1.cell_contents is h1 and …`.
+    slots: (a dict or list, key). attributes: (an object, name). sized: containers, of which the length counts.
+    others: functions, whose results must be equal.
+    """
+
+    def __init__(self, slots: list, attributes: list, sized: list, others: list) -> None:
+        self._objects: dict[str, Any] = {}
+        self._names: dict[int, str] = {}
+        readings = [f"{self._name(scope)}[{self._name(key)}]" for scope, key in slots[:_WRITTEN]]
+        readings += [f"{self._name(thing)}.{name}" for thing, name in attributes]
+        tests = [f"{reading} is h{i}" for i, reading in enumerate(readings)]
+        tests += [f"len({self._name(thing)}) == n{i}" for i, thing in enumerate(sized)]
+        self._slots, self._attributes, self._sized, self._others = slots, attributes, sized, others
+        self._flat = _flat(slots, attributes, sized, others)
+        self._more = slots[_WRITTEN:]  # text grows, and long lists are rare
+        exec(f"def same():\n    return {' and '.join(tests) or True}", self._objects)
+        self._same = self._objects["same"]
+        self.note()
+
+    def _name(self, thing: Any) -> str:
+        if type(thing) in (str, int):
+            return repr(thing)
+        name = self._names.setdefault(id(thing), f"o{len(self._names)}")
+        self._objects[name] = thing
+        return name
+
+    def is_at(self, *places: list) -> bool:
+        """Whether these are the places that are looked at."""
+        return len(new := _flat(*places)) == len(self._flat) and all(map(is_, new, self._flat))
+
+    def note(self) -> None:
+        """Note what is there now."""
+        held = [at(*slot) for slot in self._slots[:_WRITTEN]]
+        held += [getattr(thing, name, MISSING) for thing, name in self._attributes]
+        self._objects.update((f"h{i}", thing) for i, thing in enumerate(held))
+        self._objects.update((f"n{i}", len(thing)) for i, thing in enumerate(self._sized))
+        self._rest = [at(*slot) for slot in self._more]
+        self._results = [read() for read in self._others]
+
+    def same(self) -> bool:
+        """Whether nothing is another object now."""
+        try:
+            if not self._same() or self._others and [read() for read in self._others] != self._results:
+                return False
+            return not self._more or all(map(is_, itertools.starmap(getitem, self._more), self._rest))
+        except (LookupError, ValueError, AttributeError):
+            return False
+
+
+def _flat(slots: list, attributes: list, *things: list) -> list:
+    return [*itertools.chain(*slots, *attributes, *things)]
 
 
 class _Same:

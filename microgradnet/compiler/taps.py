@@ -25,6 +25,14 @@ if TYPE_CHECKING:
     from .capture import Recorder
 
 
+_ARRAY: Any = Tensor.__dict__["array"]
+
+
+def array_of(tensor: Tensor) -> np.ndarray:
+    """A tensor's array, of which nobody is told."""
+    return _ARRAY.fget(tensor)
+
+
 def cannot(why: str) -> CompileError:
     """The error for what a program could not repeat, with the line of the user's that does it."""
     return CompileError(f"compile(): {why}\n  {here()}")

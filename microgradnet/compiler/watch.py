@@ -10,14 +10,12 @@ from __future__ import annotations
 import dis
 import functools
 import gc
-import itertools
 import os
 import sys
 import types
 from collections import deque
 from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import contextmanager
-from operator import getitem, is_
 from typing import Any
 
 import numpy as np
@@ -26,12 +24,11 @@ from ..nn import Module
 from ..tensor import Tensor
 
 PLAIN = (bool, int, float, str, bytes, type(None))
-_MISSING = object()
+MISSING = object()
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _STANDARD = os.path.dirname(os.path.abspath(os.__file__)) + os.sep
 _FOREIGN = (_PACKAGE, os.path.dirname(np.__file__) + os.sep, "<frozen ", "<__array_function__")
 _OWN = __name__.partition(".")[0]
-_WRITTEN = 1000  # slots that are looked at by written code
 _MOST = 10_000  # entries of a list or dict, or bytes of an array, that are watched
 _foreign: set[types.CodeType] = set()  # the code of functions that are in these
 # Who names one of these may read any attribute of an object.
@@ -164,7 +161,7 @@ class Watch:
                 if name not in names.read or type(own) is dict and name in own:
                     continue
                 if isinstance(value, types.MemberDescriptorType):
-                    self._read(name, functools.partial(getattr, thing, name, _MISSING))
+                    self._read(name, functools.partial(getattr, thing, name, MISSING))
                     found.append((name, getattr(thing, name, None)))
                     continue
                 if type(own) is dict:
@@ -274,7 +271,7 @@ class Watch:
     def changed(self, modes: bool = True) -> str | None:
         """The name of a variable that holds something else now. modes: those of modules count."""
         for scope, key, held in self.slots.values():
-            now = _at(scope, key)
+            now = at(scope, key)
             if now is not held and not _alike(now, held):
                 if modes or key != "training" or "_registered" not in scope:
                     return str(key)
@@ -300,62 +297,6 @@ class Watch:
         return next((str(name) for name, held in variables if isinstance(held, Tensor) and held in things), None)
 
 
-class Quick:
-    """Whether variables hold the very objects that they held when they were noted last: quick, and mostly enough.
-
-    `same` is a function written for just these: it reads `o0['training'] is h0 and o1.cell_contents is h1 and …`.
-    slots: (a dict or list, key). attributes: (an object, name). sized: containers, of which the length counts.
-    others: functions, whose results must be equal.
-    """
-
-    def __init__(self, slots: list, attributes: list, sized: list, others: list) -> None:
-        self._objects: dict[str, Any] = {}
-        self._names: dict[int, str] = {}
-        readings = [f"{self._name(scope)}[{self._name(key)}]" for scope, key in slots[:_WRITTEN]]
-        readings += [f"{self._name(thing)}.{name}" for thing, name in attributes]
-        tests = [f"{reading} is h{i}" for i, reading in enumerate(readings)]
-        tests += [f"len({self._name(thing)}) == n{i}" for i, thing in enumerate(sized)]
-        self._slots, self._attributes, self._sized, self._others = slots, attributes, sized, others
-        self._flat = _flat(slots, attributes, sized, others)
-        self._more = slots[_WRITTEN:]  # text grows, and long lists are rare
-        exec(f"def same():\n    return {' and '.join(tests) or True}", self._objects)
-        self._same = self._objects["same"]
-        self.note()
-
-    def _name(self, thing: Any) -> str:
-        if type(thing) in (str, int):
-            return repr(thing)
-        name = self._names.setdefault(id(thing), f"o{len(self._names)}")
-        self._objects[name] = thing
-        return name
-
-    def is_at(self, *places: list) -> bool:
-        """Whether these are the places that are looked at."""
-        return len(new := _flat(*places)) == len(self._flat) and all(map(is_, new, self._flat))
-
-    def note(self) -> None:
-        """Note what is there now."""
-        held = [_at(*slot) for slot in self._slots[:_WRITTEN]]
-        held += [getattr(thing, name, _MISSING) for thing, name in self._attributes]
-        self._objects.update((f"h{i}", thing) for i, thing in enumerate(held))
-        self._objects.update((f"n{i}", len(thing)) for i, thing in enumerate(self._sized))
-        self._rest = [_at(*slot) for slot in self._more]
-        self._results = [read() for read in self._others]
-
-    def same(self) -> bool:
-        """Whether nothing is another object now."""
-        try:
-            if not self._same() or self._others and [read() for read in self._others] != self._results:
-                return False
-            return not self._more or all(map(is_, itertools.starmap(getitem, self._more), self._rest))
-        except (LookupError, ValueError, AttributeError):
-            return False
-
-
-def _flat(slots: list, attributes: list, *things: list) -> list:
-    return [*itertools.chain(*slots, *attributes, *things)]
-
-
 def _position(bits: Any) -> Any:
     """How far a bit generator of NumPy's is."""
     state = bits.state["state"]
@@ -366,14 +307,15 @@ def _content(cell: Any) -> Any:
     try:
         return cell.cell_contents
     except ValueError:
-        return _MISSING  # not set yet
+        return MISSING  # not set yet
 
 
-def _at(scope: Any, key: Any) -> Any:
+def at(scope: Any, key: Any) -> Any:
+    """What is there in a dict or list, or MISSING."""
     try:
         return scope[key]
     except LookupError:
-        return _MISSING
+        return MISSING
 
 
 def _alike(a: Any, b: Any) -> bool:
