@@ -172,7 +172,7 @@ def run_lines(steps):
     for step in steps:
         for flow in step.flows:
             lines = steps.numpy(step, flow)
-            if lines[0].startswith("#") or scipy is None and "scipy." in lines[-1]:
+            if lines[0].startswith("#") or scipy is None and "scipy." in "".join(lines):
                 env[names.gradient_variable(flow.source)] = flow.total
                 continue
             with np.errstate(all="ignore"):
