@@ -4,7 +4,9 @@ import collections
 import copy
 import dataclasses
 import functools
+import gc
 import random
+import time
 import types
 import warnings
 
@@ -620,3 +622,19 @@ def test_mixed_dtypes_are_promoted_as_in_eager_mode(dtype):
             x, y = (mg.ones(shape).to(d) * 2 if d != mg.bool else mg.ones(shape).to(d) for shape, d in zip(shapes, (dtype, other)))
             compiled, expected = mg.compile(function), bits(function(x, y))
             assert [bits(compiled(x, y)) for _ in range(2)] == [expected] * 2
+
+
+def test_what_the_garbage_collector_calls_is_not_the_functions_doing():
+    def clock(phase, info):
+        time.perf_counter()
+
+    def function(x):
+        junk = [[] for _ in range(20_000)]
+        return x * len(junk)
+
+    gc.callbacks.append(clock)
+    try:
+        compiled = mg.compile(function)
+        assert [compiled(mg.ones(1)).item() for _ in range(3)] == [20_000] * 3 and gc.isenabled()
+    finally:
+        gc.callbacks.remove(clock)

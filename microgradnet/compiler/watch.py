@@ -205,13 +205,19 @@ class Watch:
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Notice the functions that are called in this thread meanwhile."""
-        outer = sys.getprofile()
+        """Notice the functions that are called in this thread meanwhile.
+
+        The garbage collector waits: what it may call, such as another library's clock, is not the function's doing.
+        """
+        outer, collecting = sys.getprofile(), gc.isenabled()
+        gc.disable()
         sys.setprofile(self._called)
         try:
             yield
         finally:
             sys.setprofile(outer)
+            if collecting:
+                gc.enable()
 
     def _called(self, frame: Any, event: str, what: Any) -> None:
         code = frame.f_code
