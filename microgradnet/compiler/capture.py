@@ -446,6 +446,6 @@ def record(function: Callable, args: tuple, kwargs: dict, inputs: list[Tensor], 
                     tensor._inference = True
             return result, None if recorder.error else recorder.found
         finally:
-            recording._mode.set(outer)
+            recording._mode.set(outer.on if recording._mode.get().grad else outer.off)
             recorder.on.everything = recorder.off.everything = False  # a circle, which would keep the first arguments
             del recorder.memory

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..dtypes import device
 from ..tensor import Tensor
+from .guards import modes
 from .naming import names_of_state
 from .program import Value
 from .taps import cannot
@@ -93,6 +94,8 @@ def _look_for_effects(recorder: Recorder) -> None:
     if (name := found.watch.holds(recorder.arguments)) is not None:
         raise cannot(f"an argument is also what the function finds in the variable {name!r}, and later ones may "
                      "not be; give it in one way")
+    if modes()[::2] != found.modes[::2]:  # while a function is recorded, inference is no mode of its own
+        raise cannot("the function leaves another mode of recording, or default dtype, behind; do that outside")
     if any(group["lr"] != rate for group, rate in recorder.rates):
         raise cannot("the function changes a learning rate; call the scheduler's step() outside")
 

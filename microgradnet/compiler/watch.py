@@ -102,9 +102,9 @@ class Watch:
             return self._array(thing, called)
         if isinstance(thing, Tensor):
             own = self._slots_of(thing.__dict__, names.all & thing.__dict__.keys())
-            return [*own, (called, thing._hooks)] if thing._hooks is not None else own
+            return [*own, *((called, hook) for hook in (thing._hooks or {}).values())]  # which there are, guards know
         if isinstance(thing, types.ModuleType):
-            if thing.__name__.partition(".")[0] in (_OWN, "numpy") or _is_standard(getattr(thing, "__file__", None)):
+            if thing.__name__.partition(".")[0] in {_OWN, "numpy", *sys.stdlib_module_names}:
                 return ()
             return self._slots_of(vars(thing), names.read & vars(thing).keys())
         if hasattr(type(thing), "__next__") and not isinstance(thing, Module):
@@ -374,9 +374,9 @@ _read_by = functools.cache(Names)
 _NO_NAMES = Names(None)
 
 
-def _is_standard(file: str | None) -> bool:
+def _is_standard(file: str) -> bool:
     """Whether a module is Python's own."""
-    return file is None or file.startswith(_STANDARD) and "site-packages" not in file
+    return file.startswith(_STANDARD) and "site-packages" not in file
 
 
 def _is_within(code: types.CodeType, frame: Any) -> bool:
