@@ -285,6 +285,7 @@ class Recorder:
             return
         if self.stepping or self.is_fixed(self.value_of(array, tensor)):
             return
+        reader = reader if reader.isidentifier() else within.rpartition(".")[2]  # a comprehension has no name
         raise cannot(
             f"{reader}() reads the numbers of a tensor {describe(tensor)} while the function is recorded, and the "
             "program would have this call's numbers for ever. Return the tensor and read it outside; where it steers "
