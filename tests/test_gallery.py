@@ -10,6 +10,7 @@ from browser import CHROMIUM
 
 from microgradnet.viz import render
 
+pytestmark = pytest.mark.slow  # it makes all pictures
 DOCS = Path(__file__).parents[1] / "docs"
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 

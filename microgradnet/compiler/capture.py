@@ -27,11 +27,11 @@ from .draws import draw
 from .guards import layout_of, leaves, modes
 from .naming import names_of_arguments
 from .places import Memory, Place, constant
-from .program import Program, Source, Step, Value, replaced, values_in
+from .program import Program, Source, Step, Value, values_in
+from .refusals import cannot, listens
 from .results import finish
 from .samples import is_pure, laid_out_as
-from .taps import array_of, cannot, listening
-from .updates import update_of
+from .taps import array_of, listening
 from .watch import Watch
 
 _one_at_a_time = threading.RLock()
@@ -43,7 +43,8 @@ _SHAPED_BY_VALUES = {"unique", "unique_consecutive", "repeated_index"}
 # Who may look into a tensor's array: these modules of the package tell what they compute, or do not compute with it;
 # these functions look at its shape.
 _TOLD = {f"microgradnet.{name}" for name in ("graph", "tensor", "lints", "ops.inplace", "ops.views", "ops.facts",
-                                            "autograd.engine", "autograd.function", "compiler.capture")}  # fmt: skip
+                                            "autograd.engine", "autograd.function", "compiler.capture",
+                                            "compiler.descent")}  # fmt: skip
 _LOOKERS = {(f"microgradnet.{name}", function) for name, function in (
     ("ops.creation", "_like"), ("ops.index", "_scattered_to"), ("ops.index", "<listcomp>"), ("ops.shape", "view"),
     ("nn.embedding", "embedding"))}  # fmt: skip
@@ -75,20 +76,6 @@ class Recording:
         self.optimizers: dict[Optimizer, None] = {}
         self.written: list[Tensor] = []
         self.waiting: dict[Tensor, Any] = {}
-
-
-def _listens(method: Callable) -> Callable:
-    """What a Recorder hears; nothing any more, once the function has done what no program could repeat."""
-
-    @functools.wraps(method)
-    def listening(self: Recorder, *args: Any) -> None:
-        if self.error is None:
-            try:
-                method(self, *args)
-            except CompileError as error:
-                self.fail(error)
-
-    return listening
 
 
 class Recorder:
@@ -173,7 +160,7 @@ class Recorder:
         self.outside[value] = tensor, self.memory.new(array, value)
         return value
 
-    @_listens
+    @listens
     def argument(self, tensor: Tensor, index: int, name: str) -> None:
         """Make a tensor known as an argument of the function."""
         self.inputs.append(tensor)
@@ -188,7 +175,7 @@ class Recorder:
 
     # --- what operations tell ---------------------------------------------------------------------------------------
 
-    @_listens
+    @listens
     def add(self, op: Op, inputs: list, params: dict, args: list, output: Any) -> None:
         """op(*args, **params) made output."""
         if op is ITEM or type(output) is tuple and any(type(y) is not np.ndarray for y in output):
@@ -237,12 +224,12 @@ class Recorder:
         self.write_down(Step(graph.OPS["to"], (value,), {"dtype": dtype}, cast))
         return cast
 
-    @_listens
+    @listens
     def copied(self, array: np.ndarray, copy: np.ndarray) -> None:
         """What memory holds is kept elsewhere, because it will be overwritten."""
         self.memory.new(copy, self.value_of(array))
 
-    @_listens
+    @listens
     def wrote(self, array: np.ndarray, result: Any) -> None:
         """Memory is about to be given what a tensor `result` holds, in its own dtype."""
         new = self._cast(self.value_of(result.array, result), array.dtype)
@@ -254,7 +241,7 @@ class Recorder:
             raise cannot("the function writes into its argument; return the new value instead")
         self.expected.append(array)
 
-    @_listens
+    @listens
     def stamped(self, arrays: tuple, _now: int) -> None:
         """Memory was written; it must have been announced."""
         for array in () if self.stepping else arrays:
@@ -272,7 +259,7 @@ class Recorder:
                 self.fail(error)
         return function(*args, **kwargs)
 
-    @_listens
+    @listens
     def read(self, tensor: Tensor, reader: str, within: str = "") -> None:
         """Somebody looks at the numbers of a tensor: refused where these may be others at the next call.
 
@@ -319,13 +306,13 @@ class Recorder:
 
     # --- gradients and updates --------------------------------------------------------------------------------------
 
-    @_listens
+    @listens
     def touch(self, tensor: Tensor) -> None:
         """A tensor's `.grad` is about to be set."""
         self.touched.setdefault(tensor, tensor._grad is not None)
         self.consumed.discard(tensor)
 
-    @_listens
+    @listens
     def grad_of(self, tensor: Tensor) -> None:
         """Somebody looks for a tensor's `.grad`: what is there now, or nothing, must be so in each call."""
         if tensor in self.touched or tensor in self.found.waiting:
@@ -353,61 +340,9 @@ class Recorder:
                 with recording.no_grad():
                     tensor._grad.zero_()
 
-    def step_of(self, optimizer: Optimizer, step: Callable, closure: Callable | None) -> Any:
-        """An optimizer's step: it is made, and written down as the next one will be."""
-        if optimizer._pre_hooks or optimizer._post_hooks:
-            self.refuse(f"{type(optimizer).__name__} has step hooks, which a program would not call; remove them")
-        if self.error is not None:
-            return step(optimizer, closure)
-        self.rates += [(group, group["lr"]) for group in optimizer.param_groups]
-        self.found.optimizers[optimizer] = None
-        loss = None
-        if closure is not None:
-            with recording.enable_grad():
-                loss = closure()
-        ready: list[tuple[dict, list]] = []
-        for group in optimizer.param_groups:
-            for p in group["params"]:
-                self.grad_of(p)
-            given = [p for p in group["params"] if p._grad is not None]
-            self._add_ready(ready, group, given)
-        self.stepping = True  # its writes are known
-        step(optimizer)
-        self.stepping = False
-        for group, entries in ready:
-            self._add_update(optimizer, group, entries)
-        return loss
-
-    @_listens
-    def _add_ready(self, ready: list, group: dict, given: list) -> None:
-        entries = [(p, self.value_of(p.array, p), self.value_of(p._grad.array, p._grad)) for p in given]
-        self.consumed.update(given)
-        if entries:
-            ready.append((group, entries))
-
-    @_listens
-    def _add_update(self, optimizer: Optimizer, group: dict, entries: list) -> None:
-        update = update_of(optimizer, group, entries, self.found.changing)
-        first = {value: self.kept.setdefault((optimizer, *of), value) for value, of in update.values.items()}
-
-        def now(value: Value) -> Value:  # what an earlier step of this call has left
-            return self.keeps.get(first.get(value, value), first.get(value, value))
-
-        for step in update.steps:
-            args, params = replaced(step.args, now), replaced(step.params, now)
-            self.write_down(Step(step.function, args, params, step.out, step.view, step.note))
-        targets = {value: p for p, value, _ in entries}
-        for target, new in update.writes:
-            if target in targets:
-                place = self.memory.find(targets[target].array)
-                assert place is not None
-                self.memory.write(place, new)
-            else:
-                self.keeps[first[target]] = now(new)
-
     # --- the end ----------------------------------------------------------------------------------------------------
 
-    @_listens
+    @listens
     def finish(self, result: Any, args: tuple, kwargs: dict, keep_grads: bool) -> None:
         """The function has returned."""
         now: list[Tensor] = []
@@ -415,7 +350,6 @@ class Recorder:
         if [*map(id, now)] != [*map(id, self.inputs)]:
             raise cannot("the function changes a list or dict that it is given; return the tensors instead")
         finish(self, result, keep_grads)
-
 
 
 def _of_another_graph(shape: tuple) -> CompileError:

@@ -15,7 +15,7 @@ from ..graph import owner
 from ..ops.inplace import _addresses
 from .calls import updated
 from .program import Source, Step, Value
-from .taps import cannot
+from .refusals import cannot
 
 
 class Place:

@@ -14,7 +14,7 @@ from ..tensor import Tensor
 from .guards import modes
 from .naming import names_of_state
 from .program import Value
-from .taps import cannot
+from .refusals import cannot
 
 if TYPE_CHECKING:
     from .capture import Recorder

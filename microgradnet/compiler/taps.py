@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import graph, recording
-from ..callers import here
-from ..errors import CompileError
 from ..generator import Generator
 from ..nn import Module
 from ..optim import Optimizer
 from ..tensor import Tensor
+from .descent import descend
 
 if TYPE_CHECKING:
     from .capture import Recorder
@@ -31,11 +30,6 @@ _ARRAY: Any = Tensor.__dict__["array"]
 def array_of(tensor: Tensor) -> np.ndarray:
     """A tensor's array, of which nobody is told."""
     return _ARRAY.fget(tensor)
-
-
-def cannot(why: str) -> CompileError:
-    """The error for what a program could not repeat, with the line of the user's that does it."""
-    return CompileError(f"compile(): {why}\n  {here()}")
 
 
 @contextlib.contextmanager
@@ -83,7 +77,7 @@ def listening(recorder: Recorder) -> Iterator[None]:
 
     def step(original: Callable) -> Callable:
         def tapped(optimizer: Optimizer, closure: Callable | None = None) -> Any:
-            return recorder.step_of(optimizer, original, closure) if mine() else original(optimizer, closure)
+            return descend(recorder, optimizer, original, closure) if mine() else original(optimizer, closure)
 
         return tapped
 
