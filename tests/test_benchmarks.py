@@ -161,12 +161,14 @@ def test_bad_options_are_refused():
     assert "0 is not a positive number" in result.stderr
 
 
+@pytest.mark.slow
 def test_memory_of_training_stays_flat():
     result = run("benchmarks.memory", "--steps", "20000", "--intervals", "4")
     assert result.returncode == 0, result.stdout + result.stderr
     assert result.stdout.count("MiB") == 6
 
 
+@pytest.mark.slow
 def test_the_memory_check_catches_a_leak():
     result = run("benchmarks.memory", "--steps", "20000", "--intervals", "4", "--leak")
     assert result.returncode == 1, result.stdout + result.stderr

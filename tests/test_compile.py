@@ -133,7 +133,8 @@ SCHEDULERS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("scheduler", SCHEDULERS)
+@pytest.mark.parametrize("scheduler", [
+    name if name in ("none", "exponential") else pytest.param(name, marks=pytest.mark.slow) for name in SCHEDULERS])
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_optimizers_and_schedules_are_followed(optimizer, scheduler):
     with warnings.catch_warnings():
