@@ -192,6 +192,13 @@ def test_every_operation_of_the_table_is_described_in_chinese():
         assert text.endswith("。") or formula.fullmatch(text), f"{name}: a sentence, or a formula alone"
 
 
+def test_every_operation_of_the_table_is_described_in_a_line():
+    for name, op in TABLE.items():
+        doc = op.__doc__ or ""
+        assert doc.strip() and len(doc) <= 120 and "\n" not in doc, f"{name}: {doc!r}"
+        assert doc != op.forward.__doc__ or not isinstance(op.forward, np.ufunc), f"{name} is described by NumPy"
+
+
 def test_an_operation_of_the_users_own_has_its_own_description(plant):
     x = mg.tensor([2.0], requires_grad=True)
     own = plant(lambda x, /: x * x, lambda g, _y, x: g * x * 2, doc="My square.")

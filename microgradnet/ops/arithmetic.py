@@ -83,7 +83,8 @@ def _frexp(x, /):
     return mantissa, np.where(np.isfinite(x), exponent, 0)
 
 
-_frexp_op = Op("frexp", _frexp, lambda g, y, _x: g[0] * 0.5 ** y[1])
+_frexp_op = Op("frexp", _frexp, lambda g, y, _x: g[0] * 0.5 ** y[1],
+               doc="(mantissa, exponent) with x = mantissa · 2^exponent and |mantissa| in [½, 1).")
 
 
 def frexp(input: Any) -> return_types.frexp:

@@ -65,7 +65,8 @@ def _place(dim, input):
     return None if dim is None or not input.ndim else normalize_axis_index(dim, input.ndim)
 
 
-isin_op = Op("isin", lambda elements, test, /, invert=False: np.isin(elements, test, invert=invert))
+isin_op = Op("isin", lambda elements, test, /, invert=False: np.isin(elements, test, invert=invert),
+             doc="Which elements are among those of `test`; with `invert`, which are not.")
 
 
 def isin(elements: Any, test_elements: Any, *, assume_unique: bool = False, invert: bool = False) -> Tensor:
@@ -107,7 +108,8 @@ def _positions(boundaries, values, sorter, /, right=False, int32=False):
     return np.asarray(found, np.int32 if int32 else np.int64).reshape(values.shape)
 
 
-searchsorted_op = Op("searchsorted", _positions)
+searchsorted_op = Op("searchsorted", _positions,
+                     doc="Where each value would keep the boundaries in order: before its equals, if `right` behind.")
 
 
 def searchsorted(sorted_sequence: Tensor, input: Any, *, out_int32: bool = False, right: bool = False,
@@ -148,7 +150,7 @@ def _counts(x, weights, /, minlength=0):
     return np.bincount(x, weights, minlength).astype(np.float32 if weights.dtype == np.float32 else np.float64)
 
 
-bincount_op = Op("bincount", _counts)
+bincount_op = Op("bincount", _counts, doc="How often each of 0, 1, … is in x; with weights, what these add up to.")
 
 
 def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -> Tensor:
@@ -171,7 +173,8 @@ def _histogram(x, edges, weight, /, density=False):
         return count / (np.add.reduce(count) * np.diff(edges))
 
 
-histogram_op = Op("histogram", _histogram)
+histogram_op = Op("histogram", _histogram,
+                  doc="How many elements lie between one edge and the next; with a weight, what these add up to.")
 
 
 def _edges(name: str, input: Tensor, bins: int, low: float, high: float, margin: float) -> np.ndarray:
@@ -218,7 +221,8 @@ def _histogram_of_points(points, weight, /, *edges, density=False):
         return np.histogramdd(points, edges, density=density, weights=weight)[0].astype(points.dtype)
 
 
-histogramdd_op = Op("histogramdd", _histogram_of_points)
+histogramdd_op = Op("histogramdd", _histogram_of_points,
+                    doc="How many points (N, D) lie in each box between edges, a vector of them per dimension.")
 
 
 def histogramdd(input: Tensor, bins: Any, *, range: Any = None, weight: Tensor | None = None,

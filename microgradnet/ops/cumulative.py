@@ -48,7 +48,7 @@ def _running_product_rule(g, y, x, dim, dtype=None):
 
 _product = _accumulated(np.multiply)
 cumprod_op = Op("cumprod", lambda x, /, dim, dtype=None: _product(x, dim, dtype or _accumulator(x)),
-                _running_product_rule, looks=True)
+                _running_product_rule, looks=True, doc="Running products along `dim`.")
 
 
 def cumprod(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:

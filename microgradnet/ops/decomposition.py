@@ -61,7 +61,7 @@ def _numbers(v):
 # --- inverses and systems -------------------------------------------------------------------------------------------
 
 # From X⁻¹ X = I: d(X⁻¹) = -X⁻¹ dX X⁻¹.
-inv_op = Op("inv", lambda x, /: np.linalg.inv(x), lambda g, y, _x: -(y.mT @ g @ y.mT))
+inv_op = Op("inv", lambda x, /: np.linalg.inv(x), lambda g, y, _x: -(y.mT @ g @ y.mT), doc="X⁻¹")
 
 
 def _solve_rule(needs, g, y, a, _b):
@@ -69,7 +69,7 @@ def _solve_rule(needs, g, y, a, _b):
     return -(g_b @ y.mT) if 0 in needs else None, g_b if 1 in needs else None
 
 
-solve_op = Op("solve", lambda a, b, /: np.linalg.solve(a, b), joint=_solve_rule)
+solve_op = Op("solve", lambda a, b, /: np.linalg.solve(a, b), joint=_solve_rule, doc="The X with A X = B.")
 
 
 def _pinv_rule(g, y, x, rtol=None, hermitian=False):
@@ -79,7 +79,8 @@ def _pinv_rule(g, y, x, rtol=None, hermitian=False):
     return left - x @ (y @ left) + right - (right @ y) @ x - pt @ g @ pt
 
 
-pinv_op = Op("pinv", lambda x, /, rtol=None, hermitian=False: np.linalg.pinv(x, rtol, hermitian=hermitian), _pinv_rule)
+pinv_op = Op("pinv", lambda x, /, rtol=None, hermitian=False: np.linalg.pinv(x, rtol, hermitian=hermitian), _pinv_rule,
+             doc="The pseudoinverse of Moore and Penrose.")
 
 # --- determinants ---------------------------------------------------------------------------------------------------
 
@@ -97,11 +98,13 @@ def _cofactors_rule(g, _y, x):
     return _numbers(det(x)) * (_numbers(sum(g * inverse, dim=(-2, -1))) * inverse - inverse @ g.mT @ inverse)
 
 
-cofactors_op = Op("cofactors", _cofactors, _cofactors_rule)
+cofactors_op = Op("cofactors", _cofactors, _cofactors_rule,
+                  doc="The cofactors of square matrices: the derivative of the determinant.")
 det_op = Op("det", lambda x, /: np.asarray(np.linalg.det(x)), lambda g, _y, x: _numbers(g) * cofactors_op(x),
-            numpy=np.linalg.det)
+            numpy=np.linalg.det, doc="The determinants (…) of square matrices (…, n, n).")
 slogdet_op = Op("slogdet", lambda x, /: tuple(map(np.asarray, np.linalg.slogdet(x))),
-                joint=lambda _needs, g, _y, x: (_numbers(g[1]) * inv_op(x.mT),))
+                joint=lambda _needs, g, _y, x: (_numbers(g[1]) * inv_op(x.mT),),
+                doc="The sign of the determinant, and log |det|.")
 
 
 def det(input: Any) -> Any:
@@ -133,7 +136,8 @@ def _cholesky_rule(g, y, _x):
     return inverse.mT @ (0.5 * (half + half.mT)) @ inverse
 
 
-cholesky_op = Op("cholesky", lambda x, /: np.linalg.cholesky(x), _cholesky_rule)
+cholesky_op = Op("cholesky", lambda x, /: np.linalg.cholesky(x), _cholesky_rule,
+                 doc="The lower triangular L with L Lᵀ = X, for symmetric positive definite X.")
 
 
 def _qr_rule(_needs, g, y, _x):
@@ -144,7 +148,8 @@ def _qr_rule(_needs, g, y, _x):
     return (solve_op(r, (g_q + q @ m).mT).mT,)
 
 
-qr_op = Op("qr", lambda x, /: tuple(np.linalg.qr(x)), joint=_qr_rule)
+qr_op = Op("qr", lambda x, /: tuple(np.linalg.qr(x)), joint=_qr_rule,
+           doc="Q and R with Q R = X: QᵀQ = I, R upper triangular.")
 
 
 # --- eigenvalues and singular values ----------------------------------------------------------------------------------
@@ -167,7 +172,8 @@ def _eigh_rule(_needs, g, y, _x, upper=False):
     return (v @ inner @ v.mT,)
 
 
-eigh_op = Op("eigh", lambda x, /, upper=False: tuple(np.linalg.eigh(x, "U" if upper else "L")), joint=_eigh_rule)
+eigh_op = Op("eigh", lambda x, /, upper=False: tuple(np.linalg.eigh(x, "U" if upper else "L")), joint=_eigh_rule,
+             doc="The eigenvalues w of symmetric matrices, ascending, and eigenvectors V: X = V diag(w) Vᵀ.")
 eigh_op.takes_parts = True  # for the values alone needs no gaps between them
 
 
@@ -192,7 +198,8 @@ def _svd_rule(_needs, g, y, _x, full_matrices=False):
     return (u @ inner @ vh + beyond,)
 
 
-svd_op = Op("svd", lambda x, /, full_matrices=False: tuple(np.linalg.svd(x, full_matrices)), joint=_svd_rule)
+svd_op = Op("svd", lambda x, /, full_matrices=False: tuple(np.linalg.svd(x, full_matrices)), joint=_svd_rule,
+            doc="U, s and Vᵀ with X = U diag(s) Vᵀ, the singular values s descending.")
 svd_op.takes_parts = True
 
 

@@ -63,7 +63,7 @@ def _divide(a, b, /):
 
 
 _div = Op("div", _divide, lambda g, _y, _a, b: g / b, lambda g, _y, a, b: -g * (a / b / b), numpy=np.true_divide,
-          promotes="float")
+          promotes="float", doc="a / b")
 reciprocal = Op("reciprocal", _quiet(np.reciprocal), lambda g, y, _x: -g * (y * y), numpy=np.reciprocal,
                 promotes="float", doc="1 / x")
 
@@ -251,7 +251,7 @@ minimum = Op("minimum", np.minimum, lambda g, _y, a, b: _share(g, b, a), lambda 
              promotes=True, doc="The smaller of a and b; where they are equal each gets half of the gradient.")
 _where = Op("where", lambda condition, a, b, /: np.where(condition, a, b), None,
             lambda g, _y, c, _a, _b: where(c, g, 0.0), lambda g, _y, c, _a, _b: where(c, 0.0, g), numpy=np.where,
-            promotes=True)
+            promotes=True, doc="a where the condition holds, b elsewhere.")
 
 
 def _clipped(x, low, high, /):
@@ -275,7 +275,8 @@ def _above(x, low, high):
 
 _clamp = Op("clamp", _clipped, lambda g, _y, x, low, high: where(_within(x, low, high), g, 0.0),
             lambda g, _y, x, low, high: where(_below(x, low, high), g, 0.0),
-            lambda g, _y, x, low, high: where(_above(x, low, high), g, 0.0), promotes=True)
+            lambda g, _y, x, low, high: where(_above(x, low, high), g, 0.0), promotes=True,
+            doc="min(max(x, low), high), a bound of None left out; a bound gets the gradient where it replaces x.")
 
 
 def clamp(input: Any, min: Any = None, max: Any = None) -> Any:

@@ -123,8 +123,9 @@ def _added(g, /, *tensors, shape, index):
     return out
 
 
-_read_op = Op("getitem", _read, _read_rule, view=True)
-_add_at = Op("add_at", _added, lambda g, _y, _g, *tensors, shape, index: _read_op(g, *tensors, index=index))
+_read_op = Op("getitem", _read, _read_rule, view=True, doc="x[index]")
+_add_at = Op("add_at", _added, lambda g, _y, _g, *tensors, shape, index: _read_op(g, *tensors, index=index),
+             doc="Zeros with g added at an index, every mention of a place counting: what reading there is transposed.")
 
 
 def _scattered_to(shape, tensors, index):
@@ -147,7 +148,8 @@ def _written_rule(g, _y, _x, _value, *tensors, index):
 
 
 setitem_op = Op("setitem", _written,
-                lambda g, _y, _x, _value, *tensors, index: setitem_op(g, 0.0, *tensors, index=index), _written_rule)
+                lambda g, _y, _x, _value, *tensors, index: setitem_op(g, 0.0, *tensors, index=index), _written_rule,
+                doc="A copy of x with `value` at an index.")
 
 
 def getitem(input: Tensor, index: Any) -> Tensor:
@@ -225,15 +227,19 @@ def _embedded(g, index, _source, dim):
 
 
 gather_op = Op("gather", lambda x, index, /, dim: x[_places(x.shape, index, dim)],
-               lambda g, _y, _x, index, dim: scatter_sum_op(zeros_at(_x), index, g, dim=dim), None)
+               lambda g, _y, _x, index, dim: scatter_sum_op(zeros_at(_x), index, g, dim=dim), None,
+               doc="The elements of x at the numbers `index` along `dim`, in the shape of the index.")
 scatter_sum_op = Op("scatter_add", _scattered_sum, lambda g, _y, _x, _i, _s, dim: g, None,
-                    lambda g, _y, _x, index, _s, dim: _embedded(g, index, _s, dim))
+                    lambda g, _y, _x, index, _s, dim: _embedded(g, index, _s, dim),
+                    doc="x with the elements of `source` added at the numbers `index` along `dim`.")
 scatter_op = Op("scatter", _scattered,
                 lambda g, _y, _x, index, _s, dim: scatter_op(g, index, 0.0, dim=dim), None,
-                lambda g, _y, _x, index, _s, dim: _embedded(g, index, _s, dim))
+                lambda g, _y, _x, index, _s, dim: _embedded(g, index, _s, dim),
+                doc="x with the elements of `source`, or a number, at the numbers `index` along `dim`.")
 index_select_op = Op("index_select",
                      lambda x, index, /, dim: np.take(x, _vector(index, x.shape, dim), axis=dim),
-                     lambda g, _y, _x, index, dim: index_sum_op(zeros_at(_x), index, g, dim=dim), None)
+                     lambda g, _y, _x, index, dim: index_sum_op(zeros_at(_x), index, g, dim=dim), None,
+                     doc="The slices of x with the numbers `index` along `dim`.")
 
 
 def _index_summed(x, index, source, /, dim, alpha=1):
@@ -246,7 +252,8 @@ def _index_summed(x, index, source, /, dim, alpha=1):
 
 
 index_sum_op = Op("index_add", _index_summed, lambda g, _y, _x, _i, _s, dim, alpha=1: g, None,
-                  lambda g, _y, _x, index, _s, dim, alpha=1: alpha * index_select_op(g, index, dim=dim))
+                  lambda g, _y, _x, index, _s, dim, alpha=1: alpha * index_select_op(g, index, dim=dim),
+                  doc="x with the slices of alpha · source added at the numbers `index` along `dim`.")
 
 
 def zeros_at(x):

@@ -155,7 +155,8 @@ def _einsum_rule(needs, g, _y, *operands, equation):
     return gradients
 
 
-einsum_op = Op("einsum", _einsum, joint=_einsum_rule, numpy=np.einsum, promotes=True)
+einsum_op = Op("einsum", _einsum, joint=_einsum_rule, numpy=np.einsum, promotes=True,
+               doc="Products of the operands' elements, summed over the labels that the result lacks.")
 
 
 def einsum(equation: str, *operands: Any) -> Tensor:

@@ -96,7 +96,8 @@ lgamma = Op("lgamma", lambda x, /: special_gamma.lgamma(x), lambda g, _y, x: g *
 digamma = Op("digamma", lambda x, /: special_gamma.digamma(x), lambda g, _y, x: g * _polygamma(x, n=1),
              promotes="float", doc="ψ(x) = Γ'(x) / Γ(x)")
 _polygamma = Op("polygamma", lambda x, /, n: special_gamma.polygamma(x, n),
-                lambda g, _y, x, n: g * _polygamma(x, n=n + 1), promotes="float")
+                lambda g, _y, x, n: g * _polygamma(x, n=n + 1), promotes="float",
+                doc="ψ⁽ⁿ⁾(x), the n-th derivative of digamma.")
 
 
 def polygamma(n: int, input: Any) -> Any:

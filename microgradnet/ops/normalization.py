@@ -15,6 +15,7 @@ def _standard(x, dims, eps):
 
 
 def _standardized(x, weight, bias, /, dims, eps):
+    """weight and bias broadcast, or are None."""
     for parameter in (weight, bias):
         if parameter is not None and parameter.dtype != x.dtype:
             raise TypeError(f"the input and its weight and bias must have one dtype, got {x.dtype} and "
@@ -39,5 +40,4 @@ def _standardize_rule(needs, g, _y, x, weight, _bias, dims, eps, kept=None):
 
 
 _standardize = Op("standardize", _standardized, joint=_standardize_rule, keeps=True,
-                  doc="(x - mean) / √(variance + eps) · weight + bias, mean and (biased) variance over `dims`; weight "
-                      "and bias broadcast, or are None.")
+                  doc="(x - mean) / √(variance + eps) · weight + bias, mean and (biased) variance over `dims`.")

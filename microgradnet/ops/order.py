@@ -52,7 +52,7 @@ def _commonest_indices(x, /, dim):
     return np.moveaxis(np.take_along_axis(order, end, -1), -1, dim)
 
 
-argsort_op = Op("argsort", _sorted_indices)
+argsort_op = Op("argsort", _sorted_indices, doc="The indices that sort x along `dim`; equal elements stay in order.")
 middle_op = Op("median_index", _middle_indices)
 commonest_op = Op("mode_index", _commonest_indices)
 
@@ -136,8 +136,10 @@ def _among_equals(g, y, x):
     return equal * (g / sum(equal))
 
 
-middle_of_all_op = Op("median", _middle(False), _among_equals)
-nan_middle_of_all_op = Op("nanmedian", _middle(True), _among_equals)
+middle_of_all_op = Op("median", _middle(False), _among_equals,
+                      doc="The median of all elements, the lower of two; nan if one is there.")
+nan_middle_of_all_op = Op("nanmedian", _middle(True), _among_equals,
+                          doc="The median of all elements that are not nan, the lower of two.")
 
 
 def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:

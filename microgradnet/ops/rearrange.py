@@ -15,7 +15,8 @@ from .public import public
 from .shape import flip, reshape, sizes, sum_to, transpose
 
 roll_op = Op("roll", lambda x, /, shifts, dims=None: np.roll(x, shifts, dims),
-             lambda g, _y, _x, shifts, dims=None: roll_op(g, shifts=tuple(-s for s in shifts), dims=dims))
+             lambda g, _y, _x, shifts, dims=None: roll_op(g, shifts=tuple(-s for s in shifts), dims=dims),
+             doc="Moved on by `shifts` along `dims`; what leaves at one end comes in at the other.")
 
 
 def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:

@@ -64,6 +64,7 @@ lstm_cell = Op("lstm_cell", _lstm_cell, joint=_lstm_cell_rule,
 
 
 def _gru_cell(x, z, h, /):
+    """x, z (…, 3 H): what the input and the state give to r, z and n; h (…, H)."""
     (x_r, x_z, x_n), (h_r, h_z, h_n) = _parts(x, 3), _parts(z, 3)
     n = np.tanh(x_n + _sigmoid(x_r + h_r) * h_n)
     return n + _sigmoid(x_z + h_z) * (h - n)
@@ -82,5 +83,4 @@ def _gru_cell_rule(needs, g, _y, x, z, h):
 
 
 gru_cell = Op("gru_cell", _gru_cell, joint=_gru_cell_rule,
-              doc="""h' from what the input (…, 3 H) and the state (…, 3 H) give to r, z and n, and from h (…, H):
-              r = σ(x_r + h_r), z = σ(x_z + h_z), n = tanh(x_n + r h_n), h' = n + z (h - n).""")
+              doc="h' = n + z (h - n), n = tanh(x_n + r h_n), with the gates r = σ(x_r + h_r), z = σ(x_z + h_z).")

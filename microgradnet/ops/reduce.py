@@ -132,8 +132,9 @@ def _deviation_rule(g, y, x, dim=None, correction=1, keepdim=False):
 
 prod = Op("prod", _product, _product_rule, numpy=np.prod, looks=True,
           doc="The product over `dim`, all dimensions if None.")
-_var = Op("var", _variance, _variance_rule)
-_std = Op("std", _deviation, _deviation_rule)
+_var = Op("var", _variance, _variance_rule, doc="Σ (x - mean)² / (n - correction) over `dim`, all dimensions if None.")
+_std = Op("std", _deviation, _deviation_rule,
+          doc="√var over `dim`, all dimensions if None; its gradient at 0 is taken as 0.")
 
 
 def _correction(dim, unbiased, correction):

@@ -102,9 +102,11 @@ def _as(mask, like):
 
 
 scatter_product_op = Op("scatter_prod", _accumulate(np.multiply), _product_rule_x, None, _product_rule_source,
-                        looks=True)
-scatter_max_op = Op("scatter_amax", _accumulate(np.maximum), None, None, None, joint=_extreme_rules)
-scatter_min_op = Op("scatter_amin", _accumulate(np.minimum), None, None, None, joint=_extreme_rules)
+                        looks=True, doc="x times the elements of `source`, at the numbers `index` along `dim`.")
+scatter_max_op = Op("scatter_amax", _accumulate(np.maximum), None, None, None, joint=_extreme_rules,
+                    doc="The largest of x and what `source` brings to its place; ties share the gradient evenly.")
+scatter_min_op = Op("scatter_amin", _accumulate(np.minimum), None, None, None, joint=_extreme_rules,
+                    doc="The smallest of x and what `source` brings to its place; ties share the gradient evenly.")
 
 
 def scatter_reduce(input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: str, *,

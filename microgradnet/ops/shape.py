@@ -55,12 +55,14 @@ def _spread(x, /, shape):
 spread = Op("spread", _spread, lambda g, _y, _x, shape: sum_to(g, shape=_x.shape),
             doc="Broadcast to a shape, as a copy where it is small; for use in rules.")
 expand_op = Op("expand", lambda x, /, shape: _expanded(x, shape),
-               lambda g, _y, _x, shape: sum_to(g, shape=_x.shape), numpy=np.broadcast_to, view=True)
+               lambda g, _y, _x, shape: sum_to(g, shape=_x.shape), numpy=np.broadcast_to, view=True,
+               doc="Broadcast to a shape, without copying.")
 
 reshape_op = Op("reshape", lambda x, /, shape: x.reshape(shape), lambda g, _y, _x, shape: g.reshape(_x.shape),
-                numpy=np.reshape, view=True)
+                numpy=np.reshape, view=True, doc="The same elements in another shape.")
 permute_op = Op("permute", lambda x, /, dims: x.transpose(dims),
-                lambda g, _y, _x, dims: permute(g, _inverse(dims)), view=True)
+                lambda g, _y, _x, dims: permute(g, _inverse(dims)), view=True,
+                doc="The dimensions in the order `dims`.")
 transpose = Op("transpose", lambda x, /, dim0, dim1: _swapped(x, dim0, dim1),
                lambda g, _y, _x, dim0, dim1: transpose(g, dim0, dim1), numpy=np.swapaxes, view=True,
                doc="Two dimensions exchanged.")
@@ -69,7 +71,7 @@ squeeze = Op("squeeze", lambda x, /, dim=None: _squeezed(x, dim), lambda g, _y, 
 unsqueeze = Op("unsqueeze", lambda x, /, dim: np.expand_dims(x, dim), lambda g, _y, _x, dim: g.reshape(_x.shape),
                numpy=np.expand_dims, view=True, doc="With a new dimension of size 1 at `dim`.")
 flip_op = Op("flip", lambda x, /, dims: np.array(np.flip(x, dims)), lambda g, _y, _x, dims: flip(g, dims),
-             numpy=np.flip)
+             numpy=np.flip, doc="In reverse order along `dims`.")
 
 
 def _swapped(x, dim0, dim1):
@@ -229,7 +231,8 @@ def _repeated_rule(g, _y, _x, repeats):
     return sum_to(blocks, shape=tuple(k for n in shape for k in (1, n))).reshape(_x.shape)
 
 
-repeat_op = Op("repeat", lambda x, /, repeats: np.tile(x, repeats), _repeated_rule)
+repeat_op = Op("repeat", lambda x, /, repeats: np.tile(x, repeats), _repeated_rule,
+               doc="Copied `repeats[i]` times along dimension i, new dimensions in front.")
 
 
 def tile(input: Tensor, *times: Any, dims: Any = None) -> Tensor:
@@ -263,15 +266,17 @@ def _slice(x, dim, start, stop):
     return x[(slice(None),) * (dim % x.ndim) + (slice(start, stop),)]
 
 
-cat_op = Op("cat", _joined, joint=_parted, promotes=True)
+cat_op = Op("cat", _joined, joint=_parted, promotes=True, doc="Joined along the dimension `dim`.")
 stack_op = Op("stack", lambda *arrays, dim=0: np.asarray(np.stack(arrays, axis=dim), order="C"), promotes=True,
               joint=lambda needs, g, _y, *_arrays, dim=0: [
                   g[(slice(None),) * (dim % g.ndim) + (i,)] if i in needs else None for i in range(len(_arrays))
-              ])
+              ], doc="Arrays of one shape, joined along a new dimension `dim`.")
 split_op = Op("split", lambda x, /, sections, dim=0: tuple(np.split(x, sections, axis=dim)),
-              lambda g, _y, _x, sections, dim=0: cat(g, dim), view=True)
+              lambda g, _y, _x, sections, dim=0: cat(g, dim), view=True,
+              doc="The pieces between the positions `sections` of the dimension `dim`.")
 unbind_op = Op("unbind", lambda x, /, dim=0: tuple(p[..., 0] for p in np.moveaxis(x, dim, 0)[..., None]),
-               lambda g, _y, _x, dim=0: stack(g, dim), view=True)
+               lambda g, _y, _x, dim=0: stack(g, dim), view=True,
+               doc="The slices along `dim`, one for each index, without that dimension.")
 
 
 def _sequence(name: str, tensors: Any) -> list:
@@ -345,8 +350,10 @@ def clone(input: Tensor) -> Tensor:
     return clone_op(input)
 
 
-clone_op = Op("clone", lambda x, /, order="K": np.array(x, order=order), lambda g, _y, _x, order="K": g, numpy=np.copy)
-to_dtype = Op("to", lambda x, /, dtype: x.astype(dtype), lambda g, _y, _x, dtype: to_dtype(g, dtype=_x.dtype))
+clone_op = Op("clone", lambda x, /, order="K": np.array(x, order=order), lambda g, _y, _x, order="K": g, numpy=np.copy,
+              doc="A copy.")
+to_dtype = Op("to", lambda x, /, dtype: x.astype(dtype), lambda g, _y, _x, dtype: to_dtype(g, dtype=_x.dtype),
+              doc="In another dtype; the gradient returns to that of x.")
 
 swapaxes = swapdims = transpose
 moveaxis, concat, concatenate, row_stack = movedim, cat, cat, vstack

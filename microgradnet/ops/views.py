@@ -74,7 +74,8 @@ diagonal = diagonal_op = Op("diagonal", _diagonal,
               view=True, doc="The diagonal of dim1 and dim2, as the last dimension; a view.")
 on_diagonal_op = Op("diag_embed", _on_diagonal,
                     lambda g, _y, _x, shape, offset=0, dim1=0, dim2=1:
-                    diagonal(g, offset=offset, dim1=dim1, dim2=dim2))
+                    diagonal(g, offset=offset, dim1=dim1, dim2=dim2),
+                    doc="The last dimension on the diagonal of dim1 and dim2, 0 elsewhere.")
 
 
 def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
@@ -177,7 +178,8 @@ def _unfold_rule(g, _y, _x, dimension, size, step):
     return movedim(overlay(parts, size=(_x.shape[dimension],), stride=(step,), dilation=(1,)), -1, dimension)
 
 
-unfold_op = Op("unfold", _unfolded, _unfold_rule, view=True)
+unfold_op = Op("unfold", _unfolded, _unfold_rule, view=True,
+               doc="Windows of `size` along a dimension, `step` apart: (…, n, …) to (…, windows, …, size).")
 
 
 def unfold(self: Tensor, dimension: int, size: int, step: int) -> Tensor:
