@@ -77,6 +77,17 @@ def of_training(loss_of: Any, params: list, inputs: list, optimizer: Any = None)
     return Program(steps + update.steps, taken[:1], update.writes)
 
 
+def of_gradient(op: Any, sample: Any) -> Program | None:
+    """The program of an operation's gradient in a sample's arguments; None where there is none to speak of."""
+    args = [mg.tensor(a, requires_grad=a.dtype.kind == "f") if isinstance(a, np.ndarray) else a for a in sample.args]
+    wanted = [a for a in args if isinstance(a, mg.Tensor) and a.requires_grad]
+    result = op(*args, **sample.params)
+    if isinstance(result, tuple) or not result.requires_grad or not result.numel():
+        return None
+    wanted = [a for a, g in zip(wanted, mg.autograd.grad(result.sum(), wanted, allow_unused=True)) if g is not None]
+    return of_training(lambda: (op(*args, **sample.params) * 0.7).sum(), wanted, [])
+
+
 def _taken(x: Any, values: dict) -> Any:
     if isinstance(x, (graph.Node, mg.Tensor)):
         if x not in values:

@@ -26,12 +26,13 @@ from .calls import Asked, Refusal
 from .draws import draw
 from .guards import layout_of, leaves, modes
 from .naming import names_of_arguments
-from .places import Memory, Place, constant
+from .places import Memory, Place
 from .program import Program, Source, Step, Value, values_in
 from .refusals import cannot, listens
 from .results import finish
 from .samples import is_pure, laid_out_as
 from .taps import array_of, listening
+from .traced import constant
 from .watch import Watch
 
 _one_at_a_time = threading.RLock()
@@ -96,7 +97,7 @@ class Recorder:
         self.inputs: list[Tensor] = []
         self.arguments: dict[Tensor, tuple[int, Place, Value]] = {}
         self.made: dict[int, Any] = {}  # tensors that were made meanwhile, by their id
-        self.touched: dict[Tensor, bool] = {}  # whose .grad was set or added to: whether there was one before
+        self.touched: dict[Tensor, None] = {}  # whose .grad was set or added to
         self.consumed: set[Tensor] = set()  # whose .grad an optimizer has used
         self.rates: list[tuple[dict, Any]] = []  # the groups that were updated, each with its learning rate then
         self.kept: dict[tuple[Optimizer, Tensor, str], Value] = {}  # what optimizers keep
@@ -309,7 +310,7 @@ class Recorder:
     @listens
     def touch(self, tensor: Tensor) -> None:
         """A tensor's `.grad` is about to be set."""
-        self.touched.setdefault(tensor, tensor._grad is not None)
+        self.touched[tensor] = None
         self.consumed.discard(tensor)
 
     @listens

@@ -14,8 +14,9 @@ import numpy as np
 from ..graph import owner
 from ..ops.inplace import _addresses
 from .calls import updated
-from .program import Source, Step, Value
+from .program import Step, Value
 from .refusals import cannot
+from .traced import constant
 
 
 class Place:
@@ -36,11 +37,6 @@ def taken(x: Any, positions: Any, shape: tuple) -> Any:
 def put(x: Any, positions: Any, part: Any) -> Any:
     """x with the elements of `part` at these positions, counted in row-major order."""
     return updated(x.reshape(-1), positions, part.reshape(-1)).reshape(x.shape)
-
-
-def constant(array: np.ndarray) -> Value:
-    """An array that is the same at each call."""
-    return Value(array.shape, array.dtype, source=Source("constant", lambda: array))
 
 
 class Memory:

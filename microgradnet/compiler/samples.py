@@ -29,7 +29,7 @@ def generator_of(step: Step) -> Any:
 
 def is_pure(step: Step) -> bool:
     """Whether a step may be left out, or stand for another like it."""
-    return not isinstance(step.function, (Refusal, Draw)) and getattr(step.function, "name", "") not in RANDOM
+    return not isinstance(step.function, Refusal) and generator_of(step) is None
 
 
 def laid_out_as(array: np.ndarray, fill: Any = 0) -> np.ndarray:

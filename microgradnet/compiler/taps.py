@@ -95,7 +95,7 @@ def listening(recorder: Recorder) -> Iterator[None]:
 
         return tapped
 
-    grad, array = Tensor.__dict__["grad"], Tensor.__dict__["array"]
+    grad = Tensor.__dict__["grad"]
 
     def get_grad(tensor: Tensor) -> Tensor | None:
         if mine():
@@ -111,7 +111,7 @@ def listening(recorder: Recorder) -> Iterator[None]:
         if mine():
             caller = sys._getframe(1)
             recorder.read(tensor, caller.f_code.co_name, caller.f_globals.get("__name__", ""))
-        return array.fget(tensor)
+        return array_of(tensor)
 
     taps: list[tuple[type, str, Any]] = [(Tensor, "_set", set_slots), (Module, "__call__", call)]
     readers = "item", "numpy", "tolist", "__array__", "__bool__", "__contains__", "__deepcopy__"
@@ -129,7 +129,7 @@ def listening(recorder: Recorder) -> Iterator[None]:
         yield
     finally:
         graph.on_record, graph.on_write = told, written
-        Tensor.grad, Tensor.array = grad, array  # type: ignore[method-assign]
+        Tensor.grad, Tensor.array = grad, _ARRAY  # type: ignore[method-assign]
         for cls, name, original in originals:
             setattr(cls, name, original)
 
