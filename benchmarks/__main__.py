@@ -1,16 +1,18 @@
 """One training step of each workload in every library at hand, as a multiple of hand-written NumPy.
 
-float32, two threads; each measurement in a process of its own, the libraries taking turns; medians over all rounds.
+float32, two threads; each library in processes of its own, which take turns in every round; medians over all rounds.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import statistics
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from tqdm import tqdm
@@ -19,10 +21,11 @@ from benchmarks import goals, report
 from benchmarks.chart import chart
 from benchmarks.check import check
 from benchmarks.libraries import LIBRARIES
-from benchmarks.timing import CLOCKS
+from benchmarks.timing import CLOCKS, ENOUGH
 from benchmarks.workloads import WORKLOADS, program_of
 
 ROOT = Path(__file__).resolve().parents[1]
+PAUSE = 0.06  # seconds: so long may the threads of a library wait for more work, and be in the way of the next one
 
 
 def positive(text):
@@ -58,29 +61,62 @@ def installed(libraries):
     return found
 
 
-def time_in_new_process(library, workload, rounds, threads, clock, keep_heap=False):
-    """Seconds per step, one figure a round."""
-    command = [sys.executable, "-m", "benchmarks.timing", library, workload, str(rounds), clock]
-    settings = {name: str(threads) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
-    settings["XLA_FLAGS"] = f"--xla_cpu_multi_thread_eigen=true intra_op_parallelism_threads={threads}"
-    if keep_heap:
-        settings |= {"MALLOC_TRIM_THRESHOLD_": str(2**30), "MALLOC_MMAP_THRESHOLD_": str(2**30)}
-    child = subprocess.run(
-        command, stdout=subprocess.PIPE, text=True, check=True, env=os.environ | settings, cwd=ROOT
-    )
-    return json.loads(child.stdout)
+class Timer:
+    """A process that has built a workload in a library, and times a block of steps whenever it is asked."""
+
+    def __init__(self, library, workload, threads, clock, keep_heap=False):
+        command = [sys.executable, "-m", "benchmarks.timing", library, workload, clock]
+        settings = {name: str(threads) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
+        settings["XLA_FLAGS"] = f"--xla_cpu_multi_thread_eigen=true intra_op_parallelism_threads={threads}"
+        if keep_heap:
+            settings |= {"MALLOC_TRIM_THRESHOLD_": str(2**30), "MALLOC_MMAP_THRESHOLD_": str(2**30)}
+        self.pause = PAUSE if threads > 1 else 0
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=os.environ | settings, cwd=ROOT
+        )
+        self.answer()  # it has warmed up
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.process.communicate()
+
+    def seconds(self):
+        """Seconds per step in a block."""
+        time.sleep(self.pause)
+        print(file=self.process.stdin, flush=True)
+        return float(self.answer())
+
+    def answer(self):
+        """The next line of the process."""
+        if not (line := self.process.stdout.readline()):
+            self.process.communicate()
+            raise subprocess.CalledProcessError(self.process.returncode, self.process.args)
+        return line
 
 
 def measure(libraries, workloads, processes, rounds, threads, clock, keep_heap):
-    """Median seconds per step by workload and library, after each turn. In each another library is the first."""
+    """Median seconds per step by workload and library, after each turn.
+
+    In a turn each pair has a new process. Those of a workload live side by side and take turns, a block of steps each,
+    so that whatever else the machine does meets all of them alike; in each round another one is the first.
+    """
     pairs = [(w, library) for w in workloads for library in libraries if program_of(w, library) is not None]
     times = {pair: [] for pair in pairs}
     for turn in range(processes):
-        first = libraries[turn % len(libraries) :]
-        runs = sorted(pairs, key=lambda pair: (workloads.index(pair[0]), pair[1] not in first))
-        for workload, library in (progress := tqdm(runs, leave=False, disable=None)):
-            progress.set_postfix_str(f"turn {turn + 1} {workload} {library}")
-            times[workload, library] += time_in_new_process(library, workload, rounds, threads, clock, keep_heap)
+        for workload in (progress := tqdm(workloads, leave=False, disable=None)):
+            progress.set_postfix_str(f"turn {turn + 1} {workload}")
+            names = [library for w, library in pairs if w == workload]
+            with contextlib.ExitStack() as stack:
+                timers = {name: stack.enter_context(Timer(name, workload, threads, clock, keep_heap)) for name in names}
+                start = time.perf_counter()
+                for i in range(rounds):
+                    if i and time.perf_counter() - start > ENOUGH * len(names):
+                        break
+                    first = (turn * rounds + i) % len(names)
+                    for name in names[first:] + names[:first]:
+                        times[workload, name].append(timers[name].seconds())
         yield {w: {name: statistics.median(times[w, name]) for v, name in pairs if v == w} for w in workloads}
 
 

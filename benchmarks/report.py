@@ -29,7 +29,7 @@ NAMES = {  # by library, in English and Chinese
 CAPTIONS = {
     "en": "Multiples of hand-written NumPy, whose time stands in the first row: less is faster, the least is bold. "
     "{cpu}; cores: {cores}; threads: {threads}; {system}; {versions}; {date}. Each figure is a median of {clock} time; "
-    "processes: {processes} for each, taking turns with those of the others, with up to {rounds} rounds.",
+    "processes: {processes} for each, taking turns with those of the others in up to {rounds} rounds.",
     "zh": "手写 NumPy 耗时的倍数，其耗时列在第一行：越小越快，每列最小者为粗体。{cpu}；核数 {cores}；"
     "线程数 {threads}；{system}；{versions}；{date}。每个数值是 {processes} 个轮流运行的进程"
     "（每个至多 {rounds} 轮）的{clock}时间的中位数。",

@@ -1,9 +1,9 @@
-"""Times one workload in one library and prints one JSON line; the parent starts it in a process of its own."""
+"""Times one workload in one library, in a process of its own: a block of steps for each line that the parent sends."""
 
 from __future__ import annotations
 
 import argparse
-import json
+import sys
 import time
 
 from benchmarks.libraries import LIBRARIES
@@ -24,13 +24,20 @@ def time_block(step, steps, clock):
     return clock() - start
 
 
-def seconds_per_step(step, rounds, clock=time.perf_counter):
-    """The time of one step in each of `rounds` blocks, fewer where they are long, after warming up."""
+def block_of(step, clock):
+    """How many steps a block has, after warming up; the first step, which may compile, does not count."""
+    step()
     steps = 1
     while (took := time_block(step, steps, clock)) < BLOCK:
         steps *= 2
     if took < ENOUGH:
         time_block(step, steps, clock)
+    return steps
+
+
+def seconds_per_step(step, rounds, clock=time.perf_counter):
+    """The time of one step in each of `rounds` blocks, fewer where they are long, after warming up."""
+    steps = block_of(step, clock)
     times, start = [], time.perf_counter()
     while len(times) < rounds and (not times or time.perf_counter() - start < ENOUGH):
         times.append(time_block(step, steps, clock) / steps)
@@ -41,11 +48,15 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("library", choices=LIBRARIES)
     parser.add_argument("workload", choices=WORKLOADS)
-    parser.add_argument("rounds", type=int)
     parser.add_argument("clock", choices=CLOCKS)
     arguments = parser.parse_args()
+    clock = CLOCKS[arguments.clock]
     step, _ = build(arguments.workload, arguments.library, LEARNING_RATE)
-    print(json.dumps(seconds_per_step(step, arguments.rounds, CLOCKS[arguments.clock])))
+    steps = block_of(step, clock)
+    print(steps, flush=True)
+    for _ in sys.stdin:
+        time_block(step, steps // 4, clock)  # others have run meanwhile
+        print(time_block(step, steps, clock) / steps, flush=True)
 
 
 if __name__ == "__main__":

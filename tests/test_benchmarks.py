@@ -1,5 +1,6 @@
 """The benchmarks measure the same computation in every library, and their checks can fail."""
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -139,20 +140,36 @@ def test_one_command_compares_times_and_writes_the_figures(tmp_path):
     assert picture.read_text(encoding="utf-8") == chart(figures)
 
 
-def test_in_each_turn_another_library_is_the_first(monkeypatch):
+def test_in_each_round_another_library_is_the_first(monkeypatch):
     order = []
 
-    def timed(library, workload, *how):
-        order.append((workload, library))
-        return [1.0 + len(order)]
+    class Timer(contextlib.nullcontext):
+        def __init__(self, library, workload, *how):
+            super().__init__(self)
+            self.pair = workload, library
 
-    monkeypatch.setattr(command, "time_in_new_process", timed)
+        def seconds(self):
+            order.append(self.pair)
+            return 1.0 + len(order)
+
+    monkeypatch.setattr(command, "Timer", Timer)
     libraries, names = ["numpy", "numpy-out", "microgradnet"], ["elem", "op"]
     turns = list(command.measure(libraries, names, 2, 1, 1, "wall", False))
     assert order == [("elem", "numpy"), ("elem", "numpy-out"), ("elem", "microgradnet"), ("op", "numpy"),
                      ("op", "microgradnet"), ("elem", "numpy-out"), ("elem", "microgradnet"), ("elem", "numpy"),
                      ("op", "microgradnet"), ("op", "numpy")]  # fmt: skip
     assert turns[1]["elem"] == {"numpy": 5.5, "numpy-out": 5.0, "microgradnet": 6.0} and len(turns) == 2
+
+
+def test_a_first_step_that_compiles_does_not_count(monkeypatch):
+    calls = []
+    monkeypatch.setattr(timing, "BLOCK", 0.005)
+    assert timing.block_of(lambda: calls.append(time.sleep(0.001 if calls else 0.02)), time.perf_counter) > 1
+
+
+def test_a_process_that_dies_is_told():
+    with pytest.raises(subprocess.CalledProcessError), command.Timer("numpy", "no such workload", 1, "wall"):
+        pass
 
 
 def test_bad_options_are_refused():
