@@ -36,6 +36,16 @@ _CAPTURE.off, _CAPTURE_NO_GRAD.on = _CAPTURE_NO_GRAD, _CAPTURE
 _mode: contextvars.ContextVar[Mode] = contextvars.ContextVar("microgradnet.mode", default=_GRAD)
 
 
+settings = 0  # how often `setting` was called
+
+
+def setting() -> None:
+    """Note that something is set that decides what operations there will be: an attribute of a module, or a tensor's
+    data, hooks or requires_grad. While `settings` stays, a compiled program need not look at any of them."""
+    global settings
+    settings += 1
+
+
 inference_used = False  # whether inference_mode was ever entered: until then there is nothing to look for
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .callers import warn
+from .recording import setting
 
 if TYPE_CHECKING:
     from .graph import Node
@@ -186,6 +187,7 @@ class Tensor:
         if requires_grad and not self._requires_grad:
             self.node = None  # a captured result becomes a leaf
         self._requires_grad = bool(requires_grad)
+        setting()
         return self
 
     @property
@@ -234,6 +236,7 @@ class Tensor:
         if self._base is not None:
             raise RuntimeError("detach_() cannot cut off a view of another tensor; use detach()")
         self.node, self._requires_grad, self._retains = None, False, False
+        setting()
         return self
 
     @property
@@ -248,6 +251,7 @@ class Tensor:
         if self.requires_grad and not value.is_floating_point():
             raise RuntimeError(f"data of a tensor that requires grad must be of floating dtype, got {describe(value)}")
         self._data, self._base = value.array, None
+        setting()
 
     def _refresh(self) -> None:
         """Bring a view's node up to date after a recorded write into the memory it shows."""

@@ -378,7 +378,7 @@ def test_after_an_error_nothing_listens_any_more():
 def test_a_wrong_number_in_a_program_is_noticed():
     twins = Twins(mlp(), sgd)
     twins.step(*data())
-    run = twins.compiled._entries[0]
+    run = twins.compiled.programs[0]
     inner = run.run
 
     def off(inputs):

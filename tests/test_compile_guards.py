@@ -205,6 +205,27 @@ def options_of_a_convolution():
         lambda: setattr(layer, "dilation", (3,))]
 
 
+def what_tensors_show():
+    w, v, empty = mg.rand(3, 3), nn.Parameter(mg.rand(3)), mg.empty(0)
+    return lambda x: ((x @ w * v).sum(0) + (empty.sum() if v.requires_grad else 2)).detach(), [
+        lambda: setattr(w, "data", mg.rand(3, 3)), w.t_, lambda: v.requires_grad_(False), lambda: v.requires_grad_(True),
+        lambda: w.add_(v).detach_(), lambda: w.resize_(3, 2).resize_(3, 3).fill_(2), lambda: mg.add(w, w, out=empty),
+        lambda: w.swapaxes_(0, 1), lambda: setattr(v, "data", mg.rand(1))]
+
+
+def a_module_that_sets_its_attributes_itself():
+    class Layer(nn.Module):
+        def __setattr__(self, name, value):
+            self.__dict__[name] = value
+
+        def forward(self, x):
+            return x * self.scale
+
+    layer = Layer()
+    layer.scale = 1.0
+    return layer, [lambda: setattr(layer, "scale", 2.0)]
+
+
 def a_compiled_function_inside():
     factor = [2.0]
     inner = mg.compile(lambda x: x * factor[0])
@@ -213,7 +234,8 @@ def a_compiled_function_inside():
 
 VARIABLES = [nested, slots, by_getattr, of_a_class, called_objects, partials, defaults, deep_and_long_lists, functions_around,
              arrays, numbers, a_module_and_its_parts, a_module_of_ones_own, a_patched_forward, modules_in_lists,
-             options_of_a_convolution, a_compiled_function_inside]  # fmt: skip
+             options_of_a_convolution, what_tensors_show, a_module_that_sets_its_attributes_itself,
+             a_compiled_function_inside]  # fmt: skip
 
 
 @pytest.mark.parametrize("make", VARIABLES, ids=lambda make: make.__name__)

@@ -16,7 +16,7 @@ from microgradnet.compiler import plan as planning
 from microgradnet.compiler import simplify as simplifying
 from microgradnet.compiler.book import name_by_the_book
 from microgradnet.compiler.lower import lower
-from microgradnet.compiler.numpy_printer import compiled, numpy_program, program_text
+from microgradnet.compiler.numpy_printer import NumpyProgram, numpy_program, program_text
 from microgradnet.compiler.numpy_text import print_program
 from microgradnet.compiler.plan import plan
 from microgradnet.compiler.program import Program, Source, Step, Value, interpret
@@ -90,7 +90,7 @@ def check_passes(program, arrays):
     for stage in (lower, simplify):
         stages.append(stage(stages[-1]))
         assert same(interpreted(stages[-1], arrays), expected), stage.__name__
-    run = compiled(plan(stages[-1]))
+    run = NumpyProgram(plan(stages[-1]))
     for _ in range(3):
         expected = interpreted(program, arrays)
         assert same(run_and_collect(run, program, arrays), expected), run.text
@@ -123,7 +123,7 @@ def test_a_learning_rate_that_changes():
 
     program, arrays, parameters, _ = network((6, 5, 4), nn.Tanh, nn.CrossEntropyLoss, adam)
     _, _, others, eager = network((6, 5, 4), nn.Tanh, nn.CrossEntropyLoss, adam)
-    run = compiled(plan(simplify(lower(program))))
+    run = NumpyProgram(plan(simplify(lower(program))))
     for lr in (0.1, 0.03, 1e-4):
         for opt in made:
             opt.param_groups[0]["lr"] = lr
@@ -331,7 +331,7 @@ def test_dead_steps():
 def test_the_books_step_allocates_nothing():
     program, arrays, _, _ = NETWORKS["the book's"]()
     planned = plan(simplify(lower(program)))
-    run = compiled(planned)
+    run = NumpyProgram(planned)
     for _ in range(3):
         run(arrays)
     gc.collect()
@@ -377,7 +377,7 @@ def test_the_text_runs_with_numpy_alone(name, tmp_path):
         "np.savez('out.npz', *given)\n"
     )
     subprocess.run([sys.executable, "-I", "main.py"], cwd=tmp_path, check=True)
-    run = compiled(planned)
+    run = NumpyProgram(planned)
     run(arrays)
     written = [np.array(v.source.read()) for v in printed.arguments if v.source.kind == "state"]
     out = list(np.load(tmp_path / "out.npz").values())
@@ -444,7 +444,7 @@ def test_updates_of_optimizers(name):
                Value(tuple(p.shape), p.dtype, "g", Source("state", lambda p=p: p.grad.array))) for p in parameters]
     update = update_of(optimizer, group, values)
     program = Program(update.steps, [], update.writes)
-    run = compiled(plan(simplify(program)))
+    run = NumpyProgram(plan(simplify(program)))
     start = [np.array(t.source.read()) for t, _ in program.writes]
     for lr in (0.02, 0.01):
         group["lr"] = lr

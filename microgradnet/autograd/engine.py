@@ -12,7 +12,7 @@ import numpy as np
 from .. import graph
 from ..graph import Node, Parts, ShapeError, walk
 from ..ops.shape import sum_to
-from ..recording import recorder, set_grad_enabled
+from ..recording import recorder, set_grad_enabled, setting
 from ..tensor import Tensor, describe
 from . import sources
 
@@ -428,6 +428,7 @@ class RemovableHandle:
         """Take the hook away; once is enough."""
         remove, self._remove = self._remove, lambda: None
         remove()
+        setting()
 
     def __enter__(self) -> RemovableHandle:
         return self
@@ -447,6 +448,7 @@ def register_hook(tensor: Tensor, hook: Callable[[Tensor], Tensor | None]) -> Re
         own = tensor._hooks = {} if tensor._hooks is None else tensor._hooks
         key = graph.clock()
         own[key] = hook
+        setting()
         return RemovableHandle(lambda: own.pop(key, None))
     hooks = _hook_list(tensor.node)
     entry = lambda g: hook(g)  # noqa: E731 - one hook may be registered twice: each needs an identity

@@ -157,7 +157,7 @@ class Recorder:
             self.found.states[tensor] = None
             return place.value
         self.found.states[tensor] = None
-        value = Value(array.shape, array.dtype, tensor.name or "", Source("state", lambda: tensor.array))
+        value = Value(array.shape, array.dtype, tensor.name or "", Source("state", lambda: tensor.array, steady=True))
         self.outside[value] = tensor, self.memory.new(array, value)
         return value
 

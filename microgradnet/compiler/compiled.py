@@ -105,7 +105,7 @@ class Compiled:
             self._refused.append(key)
             return result
         run = None if found.differentiable else BACKENDS[self._backend](found.program)
-        self._entries.insert(0, _Entry(key, Guards(found), run, found))
+        self._entries.insert(0, _Entry(key, run, found))
         return result
 
 
@@ -137,36 +137,49 @@ class _Entry:
     run is None where a gradient is to flow through the result: then the function itself is called.
     """
 
-    def __init__(self, key: Any, guards: Guards, run: Callable | None, found: Recording) -> None:
-        self.key, self.guards, self.run = key, guards, run
-        self.gradients = [(t, value is not None) for t, value in found.gradients]
+    def __init__(self, key: Any, run: Any, found: Recording) -> None:
+        self.key, self.run = key, run
+        self.cleared: list[Any] = [x for x, value in found.gradients if value is None and type(x) is not int]
+        self.gradients = [(x, value is not None) for x, value in found.gradients if value is not None or type(x) is int]
         self.lock = threading.Lock()  # the program computes in memory of its own
         self.result, self.training, self.inference = found.result, found.training, found.modes[1]
         self.single = isinstance(found.result, Value)
         self.written = found.written
-        steps = [] if run is None else run.program.steps  # type: ignore[attr-defined]
+        steps = [] if run is None else run.program.steps
         self.may_refuse = any(map(may_refuse, steps))
         self.generators = set(map(generator_of, steps if self.may_refuse else ())) - {None}
+        self.guards = Guards(found, self.bind)
+
+    def bind(self) -> None:
+        """Find out where everything is, as tensors may have other arrays."""
+        if self.run is not None:
+            with self.lock:
+                self.run.bind()
+                self.stamp = graph.stamper([tensor.array for tensor in self.written])
 
     def __call__(self, tensors: list[Tensor]) -> Any:
         assert self.run is not None
         before = self.generators and [(generator, generator.get_state()) for generator in self.generators]
         try:
             with self.lock:
-                outputs = iter(self.run([t.array for t in tensors]))
+                outputs = self.run.run([t.array for t in tensors])
         except _REFUSALS:
             for generator, state in before:
                 generator.set_state(state)
             raise
+        for tensor in self.cleared:
+            tensor._grad = None
+        results = iter(outputs)
         for place, there in self.gradients:
             tensor: Any = tensors[place] if type(place) is int else place
-            tensor._grad = _new(Tensor)._set(next(outputs)) if there else None
+            tensor._grad = _new(Tensor)._set(next(results)) if there else None
         if self.written:
-            graph.stamp(*[tensor._data for tensor in self.written])
+            self.stamp()
         for scope, training in self.training:
             scope["training"] = training
+            recording.setting()
         if self.single:
-            result = _new(Tensor)._set(next(outputs))
+            result = _new(Tensor)._set(next(results))
             result._inference = self.inference
             return result
 
@@ -174,7 +187,7 @@ class _Entry:
 
         def fill(part: Any) -> Any:
             if isinstance(part, Value):
-                made.append(_new(Tensor)._set(next(outputs)))
+                made.append(_new(Tensor)._set(next(results)))
                 made[-1]._inference = self.inference
                 return made[-1]
             which: Any = part.which

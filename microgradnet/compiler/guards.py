@@ -7,12 +7,14 @@ parameters and Python numbers. Where something is different, another program is 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from operator import attrgetter, getitem, is_
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .. import dtypes, lints, recording
+from ..nn import Module
 from ..optim import Optimizer
 from ..tensor import Tensor
 from .watch import MISSING, PLAIN, at
@@ -27,23 +29,33 @@ _WRITTEN = 1000  # slots that are looked at by written code
 class Quick:
     """Whether variables hold the very objects that they held when they were noted last: quick, and mostly enough.
 
-    `same` is a function written for just these: it reads `o0['training'] is h0 and o1.cell_contents is h1 and …`.
+    `same()` is written for just these: it returns `o0['training'] is h0 and o1.cell_contents is h1 and …`.
     slots: (a dict or list, key). attributes: (an object, name). sized: containers, of which the length counts.
-    others: functions, whose results must be equal.
+    listed: lists whose members count. others: functions, whose results must be equal.
     """
 
-    def __init__(self, slots: list, attributes: list, sized: list, others: list) -> None:
-        self._objects: dict[str, Any] = {}
+    def __init__(self, slots: list, attributes: list, sized: list, listed: list, others: list) -> None:
+        self._objects: dict[str, Any] = {"more": self._more}
         self._names: dict[int, str] = {}
-        readings = [f"{self._name(scope)}[{self._name(key)}]" for scope, key in slots[:_WRITTEN]]
-        readings += [f"{self._name(thing)}.{name}" for thing, name in attributes]
-        tests = [f"{reading} is h{i}" for i, reading in enumerate(readings)]
-        tests += [f"len({self._name(thing)}) == n{i}" for i, thing in enumerate(sized)]
-        self._slots, self._attributes, self._sized, self._others = slots, attributes, sized, others
-        self._flat = _flat(slots, attributes, sized, others)
-        self._more = slots[_WRITTEN:]  # text grows, and long lists are rare
-        exec(f"def same():\n    return {' and '.join(tests) or True}", self._objects)
-        self._same = self._objects["same"]
+        self._slots, self._rest, self._attributes = slots[:_WRITTEN], slots[_WRITTEN:], attributes
+        self._sized, self._listed, self._others = sized, listed, others
+        self._things = [*itertools.chain(*slots, *attributes, sized, listed, others)]
+        name = self._name
+        tests = [f"{name(scope)}[{name(key)}] is h{i}" for i, (scope, key) in enumerate(self._slots)]
+        tests += [f"{name(thing)}.{attribute} is a{i}" for i, (thing, attribute) in enumerate(attributes)]
+        tests += [f"len({name(thing)}) == n{i}" for i, thing in enumerate(sized)]
+        tests += [f"[*map(id, {name(thing)})] == l{i}" for i, thing in enumerate(listed)]
+        tests += [f"{name(read)}() == r{i}" for i, read in enumerate(others)]
+        tests += ["more()"] if self._rest else []
+        text = f"""
+def same():
+    try:
+        return {' and '.join(tests) or True}
+    except (LookupError, ValueError, AttributeError):
+        return False
+"""
+        exec(text, self._objects)
+        self.same: Callable[[], bool] = self._objects["same"]
         self.note()
 
     def _name(self, thing: Any) -> str:
@@ -53,31 +65,28 @@ class Quick:
         self._objects[name] = thing
         return name
 
-    def is_at(self, *places: list) -> bool:
-        """Whether these are the places that are looked at."""
-        return len(new := _flat(*places)) == len(self._flat) and all(map(is_, new, self._flat))
+    def renewed(self, *places: list) -> Quick:
+        """This, if these are the places it looks at, with what is there now; else a new one for them."""
+        slots, attributes, *others = places
+        things = [*itertools.chain(*slots, *attributes, *others)]
+        if len(things) != len(self._things) or not all(map(is_, things, self._things)):
+            return Quick(*places)
+        self.note()
+        return self
 
     def note(self) -> None:
         """Note what is there now."""
-        held = [at(*slot) for slot in self._slots[:_WRITTEN]]
-        held += [getattr(thing, name, MISSING) for thing, name in self._attributes]
-        self._objects.update((f"h{i}", thing) for i, thing in enumerate(held))
-        self._objects.update((f"n{i}", len(thing)) for i, thing in enumerate(self._sized))
-        self._rest = [at(*slot) for slot in self._more]
-        self._results = [read() for read in self._others]
+        note = self._objects.update
+        note((f"h{i}", at(*slot)) for i, slot in enumerate(self._slots))
+        note((f"a{i}", getattr(thing, name, MISSING)) for i, (thing, name) in enumerate(self._attributes))
+        note((f"n{i}", len(thing)) for i, thing in enumerate(self._sized))
+        note((f"l{i}", [*map(id, thing)]) for i, thing in enumerate(self._listed))
+        note((f"r{i}", read()) for i, read in enumerate(self._others))
+        self._held = [at(*slot) for slot in self._rest]
+        self._members = [*itertools.chain(*self._listed)]  # so that no other takes their ids
 
-    def same(self) -> bool:
-        """Whether nothing is another object now."""
-        try:
-            if not self._same() or self._others and [read() for read in self._others] != self._results:
-                return False
-            return not self._more or all(map(is_, itertools.starmap(getitem, self._more), self._rest))
-        except (LookupError, ValueError, AttributeError):
-            return False
-
-
-def _flat(slots: list, attributes: list, *things: list) -> list:
-    return [*itertools.chain(*slots, *attributes, *things)]
+    def _more(self) -> bool:  # text grows, and so many are rare
+        return all(map(is_, itertools.starmap(getitem, self._rest), self._held))
 
 
 class _Same:
@@ -101,9 +110,14 @@ def modes() -> tuple:
 
 
 class Guards:
-    """What must be as it was. `hold()` says whether it is; of the arguments `leaves` speaks."""
+    """What must be as it was. `hold()` says whether it is; of the arguments `leaves` speaks.
 
-    def __init__(self, found: Recording) -> None:
+    Most of it need not be looked at: while `recording.settings` stays, modules have their attributes, and tensors
+    their arrays. bind: called when they may have others, and all holds.
+    """
+
+    def __init__(self, found: Recording, bind: Callable[[], None]) -> None:
+        self._mode, self._settings, self._bind = recording._mode.get(), recording.settings, bind
         self.modes, self.changing = found.modes, found.changing
         self.watch = found.watch
         self.waiting = [*found.waiting.items()]
@@ -112,50 +126,76 @@ class Guards:
         self.groups = [(optimizer, self._options(optimizer)) for optimizer in found.optimizers]
         self.numbers = [(group, name, value) for optimizer in found.optimizers for group in optimizer.param_groups
                         for name, value in group.items() if name not in _READ and _nonzero(value)]
-        self._quick = Quick(*self._look())
+        self._free, self._noticed = itertools.starmap(Quick, self._look())
+        bind()
 
     def hold(self) -> bool:
         """Whether everything is as it was when the program was recorded."""
-        if modes() != self.modes:
-            return False
-        if self._quick.same() and (not self.waiting or self._same_waiting()):
-            if not self.changing or all(self._options(optimizer) == options for optimizer, options in self.groups):
-                return True
+        if recording._mode.get() is self._mode and self._free.same() and (
+                recording.settings == self._settings or self._nothing_set()):
+            return not (self.waiting or self.changing) or self._same_waiting() and self._same_options()
+        return self._closer()
+
+    def _nothing_set(self) -> bool:
+        """Whether `setting` told of other things."""
+        settings = recording.settings
+        if same := self._noticed.same():
+            self._settings = settings
+        return same
+
+    def _closer(self) -> bool:
+        """Whether all is the same, if not the very same."""
+        settings = recording.settings
         same = (
-            all(layout_of(tensor) == layout for tensor, layout in zip(self.tensors, self.layouts))
+            modes() == self.modes
+            and all(layout_of(tensor) == layout for tensor, layout in zip(self.tensors, self.layouts))
             and self._same_waiting()
-            and all(self._options(optimizer) == options for optimizer, options in self.groups)
+            and self._same_options()
             and self.watch.changed() is None
         )
         if same:
-            look = self._look()
-            if self._quick.is_at(*look):
-                self._quick.note()
-            else:
-                self._quick = Quick(*look)
+            free, noticed = self._look()
+            self._free, self._noticed = self._free.renewed(*free), self._noticed.renewed(*noticed)
+            self._mode, self._settings = recording._mode.get(), settings
+            self._bind()
         return same
 
-    def _look(self) -> tuple[list, list, list, list]:
-        """Which objects the variables hold. While they do, all is well, for most of them cannot change."""
+    def _look(self) -> tuple[tuple, tuple]:
+        """The variables to look at, as for Quick: those that change unnoticed, and those of which `setting` tells."""
         watch = self.watch
-        slots: list[tuple[Any, Any]] = [(scope, key) for scope, key, _ in watch.slots.values()]
-        attributes: list[tuple[Any, str]] = [(cell, "cell_contents") for _, cell, _ in watch.cells.values()]
-        attributes += [(t, name) for t in self.tensors for name in ("_data", "_requires_grad", "_hooks")]
-        sized = [thing for _, thing, _ in watch.sizes.values()]
-        sized += [t._hooks for t in self.tensors if t._hooks is not None]
+        told = {id(x) for module in watch.modules if type(module).__setattr__ is Module.__setattr__
+                for x in (vars(module), module._registered)}
+        slots: list[tuple[Any, Any]] = []
+        told_slots: list[tuple[Any, Any]] = []
+        for scope, key, _ in watch.slots.values():
+            (told_slots if id(scope) in told else slots).append((scope, key))
+        sized: list[Any] = []
+        told_sized: list[Any] = [t._hooks for t in self.tensors if t._hooks is not None]
+        for _, thing, _ in watch.sizes.values():
+            (told_sized if id(thing) in told else sized).append(thing)
+        noted: list[tuple[Any, str]] = [(dtypes, "_default")]
+        noted += [(cell, "cell_contents") for _, cell, _ in watch.cells.values()]
+        shown = [(t, name) for t in self.tensors for name in ("_data", "_requires_grad", "_hooks")]
+        others: list[Callable[[], Any]] = [read for _, read, _ in watch.others]
+        listed: list[list] = []
         for optimizer, _ in self.groups:
             groups, state = optimizer.param_groups, optimizer.state
             slots += [(optimizer.__dict__, "state"), (optimizer.__dict__, "param_groups"), *_places(groups)]
             slots += [(group, name) for group in groups for name in group if name not in ("lr", *self.changing)]
-            slots += [place for group in groups for place in _places(group["params"])]
-            slots += [(state, p) for group in groups for p in group["params"] if p in state]
-            sized += [state, groups, optimizer._pre_hooks, optimizer._post_hooks, *(g["params"] for g in groups)]
-            sized += [state[p] for group in groups for p in group["params"] if p in state]
-        return slots, attributes, sized, [read for _, read, _ in watch.others]
+            sized += [groups, optimizer._pre_hooks, optimizer._post_hooks]
+            params = [p for group in groups for p in group["params"]]
+            listed += [group["params"] for group in groups]
+            if any(state.get(p) for p in params):
+                slots += [(state, p) for p in params if p in state]
+                sized += [state, *(state[p] for p in params if p in state)]
+        return (slots, noted, sized, listed, others), (told_slots, shown, told_sized, [], [])
 
     def _same_waiting(self) -> bool:
         """Whether the gradients to which more is added are there, and lie in memory as they did."""
         return all((tensor._grad is not None and layout_of(tensor._grad)) == layout for tensor, layout in self.waiting)
+
+    def _same_options(self) -> bool:
+        return all(self._options(optimizer) == options for optimizer, options in self.groups)
 
     def changed_numbers(self) -> set[str]:
         """The options of optimizers that are other floats now, and those that have been before."""

@@ -77,8 +77,11 @@ def _references() -> int:
 REFERENCES = _references()  # of an array that only a list has
 
 
-def calls_of(program: Program, layout: Layout, printed: NativeText, functions: dict, blas: tuple) -> Callable:
-    """The function of a call's arrays. functions: those of the printed text. blas: the addresses of sgemm and dgemm."""
+def calls_of(program: Program, layout: Layout, printed: NativeText, functions: dict, blas: tuple) -> tuple:
+    """The function of a call's arrays, and one that looks where steady arrays are.
+
+    functions: those of the printed text. blas: the addresses of sgemm and dgemm.
+    """
     return _Printer(program, layout, printed, functions, blas).run()
 
 
@@ -94,8 +97,9 @@ class _Printer:
         self.outside = Outside(likes, [address_of(self.memory) + self.start, *blas])
         self.names: dict[str, Any] = {}
         self.lines: list[str] = []
+        self.bound: list[str] = []
 
-    def run(self) -> Callable[[list], list]:
+    def run(self) -> tuple[Callable[[list], list], Callable[[], None]]:
         outside = self.outside
         self.names |= {"held": outside.held, "twins": outside.twins, "bind": outside.bind, "fresh": outside.fresh,
                        "count": sys.getrefcount, "refused": self.refused, "table": outside.table,
@@ -109,9 +113,10 @@ class _Printer:
                 self.call(segment)
         self.write()
         self.give()
-        text = "def run(inputs):\n" + "".join(f"    {line}\n" for line in self.lines)
+        text = "\n    ".join(["def run(inputs):", *self.lines]) + "\n\n"
+        text += "\n    ".join(["def bind_steady():", *self.bound, "return None"])
         exec(compile(text, "<calls of a native program>", "exec"), self.names)
-        return self.names["run"]
+        return self.names["run"], self.names["bind_steady"]
 
     # --- the parts of a call --------------------------------------------------------------------------------------
 
@@ -129,7 +134,8 @@ class _Printer:
             elif source.kind == "constant":
                 self.outside.bind(i, source.read())
             else:
-                self.lines += [f"x = {self.source(value)}", f"if x is not held[{i}]: bind({i}, x)"]
+                lines = self.bound if source.steady else self.lines
+                lines += [f"x = {self.source(value)}", f"if x is not held[{i}]: bind({i}, x)"]
 
     def call(self, step: Step) -> None:
         """A step that NumPy makes; its results go where the plan has them."""

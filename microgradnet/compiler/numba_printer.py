@@ -50,10 +50,11 @@ class NativeProgram:
         printed = print_native(layout)
         self.program, self.text = program, printed.text
         self.functions = _compiled(printed.text, inspect.getsource(native) + inspect.getsource(tiles))
-        self._run = calls_of(program, layout, printed, self.functions, native.gemm_addresses())
+        self.run, self.bind = calls_of(program, layout, printed, self.functions, native.gemm_addresses())
+        self.bind()
 
     def __call__(self, inputs: list) -> list:
-        return self._run(inputs)
+        return self.run(inputs)
 
     @functools.cached_property
     def plan(self) -> Plan:

@@ -5,6 +5,7 @@ The function `step` that `program_text` shows is the one that runs.
 
 from __future__ import annotations
 
+import contextvars
 import inspect
 import textwrap
 from collections.abc import Callable
@@ -23,41 +24,53 @@ from .simplify import simplify
 from .tracing import names_used
 
 
-def numpy_program(program: Program) -> Callable[[list], list]:
-    """A captured program, through all passes to a compiled one; see `compiled`."""
+def numpy_program(program: Program) -> NumpyProgram:
+    """A captured program, through all passes to a compiled one."""
     name_by_the_book(program)
-    return compiled(plan_of(simplify(lower(program))))
+    return NumpyProgram(plan_of(simplify(lower(program))))
 
 
-def compiled(plan: Plan) -> Callable[[list], list]:
-    """The program as a function of a call's tensors' arrays: it gives the outputs, and writes what is to be written.
+class NumpyProgram:
+    """A plan, compiled: a function of a call's tensors' arrays. It gives the outputs, and writes what is to be written.
 
-    It computes in memory of its own, so two threads may not call it at once. Its `plan` and `text` say what it does.
+    It computes in memory of its own, so two threads may not call it at once.
+
+    text: what runs. run: the function itself. bind: to be called when something was set (`recording.setting`).
     """
-    printed = print_program(plan)
-    text = "\n".join([*printed.constants, *printed.memory, printed.function(), _runner(printed)])
-    names: dict[str, Any] = {"np": np, "math": __import__("math"), **printed.objects}
-    for i, value in enumerate(printed.arguments):
-        names[f"read_{i}"] = value.source.read  # type: ignore[union-attr]
-    for i, value in enumerate(printed.numbers):
-        names[f"write_{i}"] = value.source.write  # type: ignore[union-attr]
-    exec(compile(text, "<compiled program>", "exec"), names)
-    run = names["run"]
-    run.plan, run.text, run.program = plan, text, plan.program
-    return run
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan, self.program = plan, plan.program
+        printed = print_program(plan)
+        self.text = "\n".join([*printed.constants, *printed.memory, printed.function(), _runner(printed)])
+        quiet = contextvars.Context()  # does what errstate(all="ignore") does, which takes longer
+        quiet.run(np.seterr, all="ignore")
+        names: dict[str, Any] = {"np": np, "math": __import__("math"), "quietly": quiet.run, **printed.objects}
+        for i, value in enumerate(printed.arguments):
+            names[f"read_{i}"] = value.source.read  # type: ignore[union-attr]
+        for i, value in enumerate(printed.numbers):
+            names[f"write_{i}"] = value.source.write  # type: ignore[union-attr]
+        exec(compile(self.text, "<compiled program>", "exec"), names)
+        self.run: Callable[[list], list] = names["run"]
+        self.bind: Callable[[], None] = names["bind"]
+        self.bind()
+
+    def __call__(self, inputs: list) -> list:
+        return self.run(inputs)
 
 
 def _runner(printed: Printed) -> str:
-    """The function that gets the arguments of `step` from where they are, and puts numbers back."""
-    reads = ", ".join(
-        f"read_{i}({'inputs' if value.source.kind == 'input' else ''})"  # type: ignore[union-attr]
-        for i, value in enumerate(printed.arguments)
-    )
-    lines = ["def run(inputs):"]
+    """The function that gets the arguments of `step` from where they are, and puts numbers back; and `bind`."""
+    bound, given = [], []
+    for i, value in enumerate(printed.arguments):
+        assert value.source is not None
+        if value.source.steady:
+            bound.append(i)
+        given.append(f"bound_{i}" if value.source.steady else f"read_{i}({'inputs' * (value.source.kind == 'input')})")
+    lines = ["def bind():", *(f"    global bound_{i}; bound_{i} = read_{i}()" for i in bound), "    return None"]
     count = printed.outputs + len(printed.numbers)
     results = [f"r{i}" for i in range(count)]
-    call = f"step({reads})"
-    lines.append(f"    {', '.join(results)} = {call}" if count else f"    {call}")
+    call = f"quietly({', '.join(['step.__wrapped__', *given])})"
+    lines += ["def run(inputs):", f"    {', '.join(results)} = {call}" if count else f"    {call}"]
     lines += [f"    write_{i}(r{printed.outputs + i})" for i in range(len(printed.numbers))]
     lines.append(f"    return [{', '.join(results[: printed.outputs])}]")
     return "\n".join(lines) + "\n"

@@ -43,11 +43,13 @@ class Source:
         anew at each call; "constant", the same at each call; "number", a Python number read anew at each call.
     read: gives the array or the number; for an input, from the flat list of a call's tensors.
     write: takes the number that is to be there after a call; None where no call changes it.
+    steady: whether it is the same array in all calls between which nothing is set (`recording.setting`).
     """
 
     kind: str
     read: Callable[..., Any]
     write: Callable[[Any], None] | None = None
+    steady: bool = False
 
 
 @dataclasses.dataclass(eq=False, slots=True)

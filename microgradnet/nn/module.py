@@ -11,6 +11,7 @@ import numpy as np
 
 from .. import graph
 from ..dtypes import check_device, float16, float32, float64
+from ..recording import setting
 from ..tensor import Tensor
 from . import hooks
 from .parameter import BUFFER, MODULE, PARAMETER, TRANSIENT, Buffer, Parameter, Uninitialized
@@ -47,6 +48,7 @@ class Module(hooks.Hooked):
     # --- registration -----------------------------------------------------------------------------------------------
 
     def __setattr__(self, name: str, value: Any) -> None:
+        setting()
         kind = PARAMETER if isinstance(value, Parameter) else MODULE if isinstance(value, Module) else None
         registered = self.__dict__.get("_registered", {})
         if isinstance(value, Buffer) and name not in registered:
@@ -62,6 +64,7 @@ class Module(hooks.Hooked):
             object.__setattr__(self, name, value)
 
     def __delattr__(self, name: str) -> None:
+        setting()
         object.__delattr__(self, name)
         self._registered.pop(name, None)
 
@@ -77,6 +80,7 @@ class Module(hooks.Hooked):
                 raise ValueError(f"cannot assign a computed tensor as parameter '{name}': assign what it is made from")
             if value.name is None:
                 value.name = name
+        setting()
         if self._registered.get(name) != kind:
             self._registered.pop(name, None)  # of another kind now, so the last of that kind
             self._registered[name] = kind

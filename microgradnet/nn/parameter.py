@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..dtypes import check_device, get_default_dtype
+from ..recording import setting
 from ..tensor import Tensor
 
 # What a registered attribute of a Module is. A transient buffer is one that the state_dict leaves out.
@@ -61,6 +62,7 @@ class Uninitialized(Tensor):
         check_device(device)
         self._data = np.empty(shape, self._data.dtype if dtype is None else dtype)
         self.__class__ = self._becomes
+        setting()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}>"

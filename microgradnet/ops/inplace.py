@@ -118,6 +118,7 @@ def _rebase(x: Tensor, node: Node) -> None:
     if x._retains and x.node is not None and x.node.hooks:
         node.hooks = [x.node.hooks.pop()]  # the hook of retain_grad, always the last, moves to the new value
     x.node, x._requires_grad = node, True
+    recording.setting()
     if base is None:
         x._rebased = graph.clock()
         return
@@ -151,6 +152,7 @@ def regrow(view: Tensor, base: Tensor) -> None:
             handle = _stand_in(base)
             now = index._read_op(handle.reshape(-1), index=(_places(base, view),)).reshape(view.shape)
         view.node, view._requires_grad = now.node, True
+        recording.setting()
     view._fresh = graph.clock()
 
 
@@ -254,6 +256,7 @@ def _turning(view: Callable, name: str) -> Callable:
         tracked = _tracked(view.__name__, self, ())
         turned = view(self, *args, **kwargs)
         self._data = turned.array
+        recording.setting()
         if tracked:
             self.node = turned.node
         return self

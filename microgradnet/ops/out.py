@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ShapeError
-from ..recording import is_grad_enabled
+from ..recording import is_grad_enabled, setting
 from ..tensor import Tensor, describe
 
 
@@ -66,6 +66,7 @@ def _write_one(name: str, target: Tensor, result: Tensor) -> None:
             raise ShapeError(f"{name}(): out= {describe(target)} does not have the shape of the result, "
                              f"{tuple(result.shape)}; give one of that shape, or an empty one, which takes it")
         target._data = np.empty(result.shape, target.dtype)
+        setting()
     target.copy_(result)  # type: ignore[operator]
 
 

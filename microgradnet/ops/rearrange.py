@@ -9,6 +9,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from ..graph import Op
+from ..recording import setting
 from ..tensor import Size, Tensor, describe
 from .index import index_select
 from .public import public
@@ -137,6 +138,7 @@ def resize_(self: Tensor, *size: Any) -> Tensor:
         same = array.size == self.numel() and self.is_contiguous()
         self._data = self.array.reshape(shape) if same else array.reshape(shape)
         self._base = self._base if same else None
+        setting()
     return self
 
 
