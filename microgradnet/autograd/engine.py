@@ -107,9 +107,10 @@ def backward(tensors: Tensor | Sequence[Tensor], grad_tensors: Any = None, retai
     roots = [tensors] if isinstance(tensors, Tensor) else _listed(tensors, "backward")
     if first_looks:
         _look(roots)
-    seeds = seeds_of(roots, grad_tensors, create_graph, "backward")
+    as_tensors = create_graph or recorder() is not None  # in capture, rules are recorded like any operation
+    seeds = seeds_of(roots, grad_tensors, as_tensors, "backward")
     if inputs is None:
-        _accumulate(_run(roots, seeds, None, retain_graph, create_graph).items(), seeds, create_graph)
+        _accumulate(_run(roots, seeds, None, retain_graph, create_graph, as_tensors).items(), seeds, create_graph)
         return
     wrt = [inputs] if isinstance(inputs, Tensor) else _listed(inputs, "backward")
     if not wrt:
@@ -117,7 +118,7 @@ def backward(tensors: Tensor | Sequence[Tensor], grad_tensors: Any = None, retai
     places = {_place(t, "backward") for t in wrt}
     for t in wrt:
         retain_grad(t)  # a result keeps its gradient itself
-    found = _run(roots, seeds, places, retain_graph, create_graph)
+    found = _run(roots, seeds, places, retain_graph, create_graph, as_tensors)
     _accumulate([(t, found[t]) for t in places if t in found and type(t) is not Node], seeds, create_graph)
 
 
@@ -152,8 +153,9 @@ def grad(outputs: Tensor | Sequence[Tensor], inputs: Tensor | Sequence[Tensor], 
     if materialize_grads and allow_unused is False:
         raise ValueError("grad(): materialize_grads=True gives zeros for unused inputs and needs allow_unused=True")
     places = [_place(t, "grad") for t in wrt]
-    seeds = seeds_of(roots, grad_outputs, create_graph, "grad")
-    found = _run(roots, seeds, set(places), retain_graph, create_graph)
+    as_tensors = create_graph or recorder() is not None
+    seeds = seeds_of(roots, grad_outputs, as_tensors, "grad")
+    found = _run(roots, seeds, set(places), retain_graph, create_graph, as_tensors)
     results: list[Tensor | None] = []
     handed = {id(s) for s in seeds}
     for i, (tensor, place) in enumerate(zip(wrt, places)):
@@ -187,12 +189,12 @@ def _grad_batched(outputs, inputs, grad_outputs, create_graph, allow_unused, mat
 # --- the walk's helpers ---------------------------------------------------------------------------------------------
 
 
-def _run(roots, seeds, targets, retain_graph, create_graph):
+def _run(roots, seeds, targets, retain_graph, create_graph, as_tensors):
     retain = create_graph if retain_graph is None else retain_graph
     outer = graph._mode.get()
     graph._mode.set(outer.on if create_graph else outer.off)
-    try:  # in capture, the rules run on Tensors, and are recorded like any operation
-        return vjp(roots, seeds, targets, create_graph or recorder() is not None, retain)
+    try:
+        return vjp(roots, seeds, targets, as_tensors, retain)
     finally:
         graph._mode.set(outer)
 
@@ -205,7 +207,7 @@ def _listed(tensors: Any, caller: str) -> list[Tensor]:
     return listed
 
 
-def seeds_of(roots, gradients, create_graph, caller):
+def seeds_of(roots, gradients, as_tensors, caller):
     """A gradient for each root, checked: ones for a root of one element that has none given."""
     if gradients is None:
         gradients = [None] * len(roots)
@@ -221,7 +223,7 @@ def seeds_of(roots, gradients, create_graph, caller):
                 "Set requires_grad on what it is computed from, and compute it outside no_grad()"
             )
         seed = _one(root, caller) if gradient is None else _fitting(gradient, root, caller)
-        if not create_graph and recorder() is None:
+        if not as_tensors:
             seed = (seed._data if isinstance(seed, Tensor) else seed)[()]  # 0-d as a NumPy scalar: several times faster
         elif not isinstance(seed, Tensor):
             seed = Tensor(np.asarray(seed))
@@ -343,11 +345,9 @@ def restored(node: Node) -> tuple:
 
 def _owned(g: Any, handed: set[int]) -> Tensor:
     """A gradient as a Tensor whose memory is nobody else's: not the seed's, not a view, not another gradient's."""
-    key = id(g)
-    if type(g) is not np.ndarray or g.base is not None or key in handed:
+    if type(g) is not np.ndarray or g.base is not None or id(g) in handed:
         g = np.array(g, order="C")
-        key = id(g)
-    handed.add(key)
+    handed.add(id(g))
     return _new(Tensor)._set(g)
 
 

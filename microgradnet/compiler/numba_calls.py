@@ -23,7 +23,8 @@ from .program import Program, Step, Value, interpret, replaced
 class Outside:
     """The arrays that are not the program's own, and the table of addresses.
 
-    held: the arrays of the last call. twins: of those that do not lie in memory as planned, by their number: the array,
+    held: the arrays of the last call. spare: of what is returned, the array of the call before, and its address; while
+    the caller keeps one result at a time, the two take turns. twins: of those that do not lie in memory as planned, by their number: the array,
     and the copy that is used in its place.
     """
 
@@ -31,6 +32,7 @@ class Outside:
         self.likes = likes
         self.forms = [(like.dtype, like.shape, like.strides) for like in likes]
         self.held: list[Any] = [None] * len(likes)
+        self.spare: dict[int, tuple[Any, int]] = {}
         self.twins: dict[int, tuple[Any, Any]] = {}
         self.table = np.array([*first, *[0] * len(likes)], np.int64)
 
@@ -56,9 +58,13 @@ class Outside:
         return copy
 
     def fresh(self, i: int) -> None:
-        """New memory for what is returned."""
-        self.held[i] = np.empty_like(self.likes[i], order="C")
-        self.table[FIRST + i] = address_of(self.held[i])
+        """Memory for what is returned, that nobody else looks at."""
+        array, address = self.spare.pop(i, (None, 0))
+        if array is None or sys.getrefcount(array) > REFERENCES:
+            array = np.empty_like(self.likes[i], order="C")
+            address = address_of(array)
+        self.spare[i] = self.held[i], int(self.table[FIRST + i])
+        self.held[i], self.table[FIRST + i] = array, address
 
 
 def address_of(array: np.ndarray) -> int:

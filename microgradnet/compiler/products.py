@@ -23,19 +23,33 @@ def scaled_product(a: Any, b: Any, c: Any, alpha: Any, beta: Any, /, signs: tupl
 
 
 def with_products(program: Program) -> Program:
-    """Sums by a row of ones as sums, and products that are added to what is kept as one step with the addition."""
+    """Products that are added to what is kept as one step with the addition; those of vectors, and sums by a row of
+    ones, as sums."""
     maker = {step.out: step for step in program.steps if isinstance(step.out, Value)}
     uses = Counter(v for step in program.steps for v in values_in((step.args, step.params)))
     uses.update([*values_in(program.outputs), *(new for _, new in program.writes)])
-    instead: dict[Step, Step] = {}
+    instead: dict[Step, list[Step]] = {}
     for target, new in program.writes:
         found = _update(target, new, maker, uses)
         if found is not None:
-            instead[maker[new]] = found
+            instead[maker[new]] = [found]
     for step in program.steps:
         if step.function is np.dot and _is_ones(step.args[0]) and len(step.args[1].shape) == 2:
-            instead[step] = Step(np.add.reduce, (step.args[1],), {"axis": 0}, step.out, False, step.note)
-    return without_dead(Program([instead.get(s, s) for s in program.steps], program.outputs, program.writes))
+            instead[step] = [Step(np.add.reduce, (step.args[1],), {"axis": 0}, step.out, False, step.note)]
+        elif is_product(step, 1):
+            a, b = (_whole(x, maker) for x in step.args)
+            a, b = (a, b) if a.shape == b.shape else step.args
+            terms = Value(a.shape, a.dtype)
+            instead[step] = [Step(np.multiply, (a, b), {}, terms, False, step.note),
+                             Step(np.add.reduce, (terms,), {"axis": None}, step.out, False, step.note)]
+    steps = [new for step in program.steps for new in instead.get(step, [step])]
+    return without_dead(Program(steps, program.outputs, program.writes))
+
+
+def _whole(x: Value, maker: dict) -> Value:
+    """What a vector is the elements of, in order."""
+    step = maker.get(x)
+    return step.args[0] if step is not None and step.function is np.reshape and not step.params else x
 
 
 def _is_ones(x: Any) -> bool:
@@ -73,14 +87,14 @@ def _scaled(x: Any, maker: dict, uses: Counter) -> tuple[Any, Any]:
     return x, 1
 
 
-def is_product(step: Step) -> bool:
-    """Whether a step multiplies two matrices of one floating dtype."""
+def is_product(step: Step, ndim: int = 2) -> bool:
+    """Whether a step multiplies two matrices, or two vectors, of one floating dtype."""
     if step.function is scaled_product:
-        return True
+        return ndim == 2
     if step.function not in (np.dot, np.matmul) or step.params or len(step.args) != 2:
         return False
     a, b = step.args
-    return (isinstance(a, Value) and isinstance(b, Value) and len(a.shape) == len(b.shape) == 2 and a.dtype == b.dtype
+    return (isinstance(a, Value) and isinstance(b, Value) and len(a.shape) == len(b.shape) == ndim and a.dtype == b.dtype
             and np.dtype(a.dtype) in (np.float32, np.float64) and 0 not in (*a.shape, *b.shape))
 
 
