@@ -61,3 +61,13 @@ def no_gc() -> Iterator[None]:
     gc.disable()
     yield
     gc.enable()
+
+
+@pytest.fixture(params=[False, True], ids=["whole", "in pieces"])
+def in_pieces(request, monkeypatch):
+    """Compiled programs as they are, and with each step that can be in pieces of a few numbers."""
+    if request.param:
+        from microgradnet.compiler import pieces
+
+        monkeypatch.setattr(pieces, "LARGE", 1)
+        monkeypatch.setattr(pieces, "PIECE", 500)

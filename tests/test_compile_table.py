@@ -40,7 +40,7 @@ def call_of(name, sample):
 
 @pytest.mark.parametrize("some", [slice(2), pytest.param(slice(2, None), marks=pytest.mark.slow)], ids=["some", "rest"])
 @pytest.mark.parametrize("name", [name for name in TABLE if name not in INTERNAL])
-def test_every_operation_and_its_gradient(name, some):
+def test_every_operation_and_its_gradient(name, some, in_pieces):
     for sample in samples(name)[some]:
         function, tensors = call_of(name, sample)
         compiled = mg.compile(function)
@@ -56,7 +56,7 @@ def test_every_operation_and_its_gradient(name, some):
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_random_networks_optimizers_and_schedules(seed):
+def test_random_networks_optimizers_and_schedules(seed, in_pieces):
     rng = np.random.default_rng(seed)
     activations = [nn.Sigmoid, nn.Tanh, nn.ReLU, nn.GELU, nn.SiLU, nn.Softplus, nn.ELU]
     widths = [6, *rng.integers(1, 12, rng.integers(1, 5)).tolist(), 3]

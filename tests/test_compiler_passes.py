@@ -419,6 +419,33 @@ def test_refusals_are_raised_by_the_compiled_program():
         run([x, np.array([0, -1])])
 
 
+# --- pieces -----------------------------------------------------------------------------------------------------------
+
+
+def elementwise(*shapes):
+    """A program of steps that go element by element, from arrays of these shapes, and the arrays."""
+    w = Writer(*(np.arange(np.prod(shape), dtype=np.float32).reshape(shape) for shape in shapes))
+    x = w.values[0]
+    for y in w.values:
+        x = w("tanh", w("add", w("mul", x, y), 0.5))
+    return w.program(x, w("sum", x, dim=None, keepdim=False)), w.inputs
+
+
+def test_steps_on_large_arrays_are_done_in_pieces():
+    program, inputs = elementwise((1024, 128), (1024, 128), (128,), (1024, 1))
+    run = check_passes(program, inputs)
+    (group,) = run.plan.groups
+    assert len(group.steps) == 12 and group.rows == 128 and len(group.local) == 11
+    assert "for i in range(0, 1024, 128):" in run.text and "x1[rows]" in run.text and "x2[rows]" not in run.text
+    assert {buffer.sample.shape for buffer in run.plan.buffers} == {(128, 128)}
+
+
+@pytest.mark.parametrize("shape", [(1024, 32), (1021, 128), (1, 1 << 17)], ids=["small", "a prime", "one row"])
+def test_other_steps_are_not_done_in_pieces(shape):
+    run = check_passes(*elementwise(shape, shape))
+    assert not run.plan.groups and "range(" not in run.text
+
+
 # --- updates ----------------------------------------------------------------------------------------------------------
 
 OPTIMIZERS = [name for name, c in vars(optim).items()
@@ -426,7 +453,7 @@ OPTIMIZERS = [name for name, c in vars(optim).items()
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_updates_of_optimizers(name):
+def test_updates_of_optimizers(name, in_pieces):
     rng = np.random.default_rng(0)
     shapes = [(4, 3)] if name == "Muon" else [(40, 30), (7,), ()]
     parameters = [nn.Parameter(mg.tensor(rng.standard_normal(shape))) for shape in shapes]
@@ -464,7 +491,7 @@ def test_updates_of_optimizers(name):
 
 
 @pytest.mark.parametrize("name", [name for name in TABLE if name not in INTERNAL])
-def test_every_operation(name):
+def test_every_operation(name, in_pieces):
     for sample in samples(name):
         program, arrays = of_call(TABLE[name], sample.args, sample.params)
         check_passes(program, arrays)

@@ -12,6 +12,7 @@ import numpy as np
 from ..graph import Op
 from .calls import Refusal, cast, copied, updated
 from .naming import LITERALS, Names, array_text, constant_name, empty_text, is_number, literal
+from .pieces import Group
 from .plan import Buffer, Plan
 from .program import Step, Value, values_in
 from .spelling import INFIX, PREFIX, name_of
@@ -58,6 +59,7 @@ class _Printer:
         self.memory: list[str] = []
         self.buffer_name: dict[Buffer, str] = {}
         self.body: list[str] = []
+        self.group: Group | None = None  # that is being written
         self.uses = Counter(v for step in plan.program.steps for v in values_in((step.args, step.params)))
         self.uses.update([*values_in(plan.program.outputs), *(new for _, new in plan.program.writes)])
 
@@ -74,12 +76,14 @@ class _Printer:
                 name = self.names(f"{self.name[value]}_value")
                 self.body.append(f"{name} = {self.name[value]}[()]")
                 self.name[value] = name
-        note = ""
+        groups = {step: group for group in self.plan.groups for step in group.steps}
+        self.note = ""
         for step in program.steps:
-            if step.note and step.note != note:
-                self.body.append(f"# {step.note}")
-                note = step.note
-            self.step(step)
+            if step not in groups:
+                self.comment(step)
+                self.step(step)
+            elif step is groups[step].steps[0]:
+                self.together(groups[step])
         numbers = self.end(program)
         return Printed(self.constants, self.memory, self.body, arguments, names, len(program.outputs), numbers,
                        self.objects)
@@ -104,8 +108,10 @@ class _Printer:
         if isinstance(x, Value):
             if x.source is not None and x.source.kind == "constant":
                 array = x.source.read()
-                return self.constant(array[()] if scalar and not array.shape else np.asarray(array))
-            return self.name[x]
+                name = self.constant(array[()] if scalar and not array.shape else np.asarray(array))
+            else:
+                name = self.name[x]
+            return f"{name}[rows]" if self.group is not None and self.group.cuts(x) else name
         if isinstance(x, tuple):
             inner = ", ".join(self.text(part) for part in x)
             return f"({inner},)" if len(x) == 1 else f"({inner})"
@@ -207,6 +213,29 @@ class _Printer:
             outs = step.out if isinstance(step.out, tuple) else (step.out,)
             names = ", ".join(self.name_result(out, step) for out in outs) + "," * isinstance(step.out, tuple)
             (self.memory if step.out in self.plan.fixed else self.body).append(f"{names} = {text}")
+
+    def comment(self, step: Step) -> None:
+        if step.note and step.note != self.note:
+            self.body.append(f"# {step.note}")
+            self.note = step.note
+
+    def together(self, group: Group) -> None:
+        """Steps that are done piece by piece."""
+        self.comment(group.steps[0])
+        for step in group.steps:
+            if step.out not in self.plan.place:
+                name = self.name[step.out] = self.fresh_name(step.out, step)
+                self.body.append(f"{name} = {empty_text(self.samples[step.out])}")
+        before, self.body, self.group = self.body, [], group
+        for step in group.steps:
+            self.comment(step)
+            args = self.arguments_of(step)
+            if step.out in self.plan.place:
+                self.name_result(step.out, step)
+            self.body.append(f"{name_of(step.function)}({', '.join(args)}, out={self.text(step.out)})")
+        lines, self.body, self.group = self.body, before, None
+        self.body.append(f"for i in range(0, {group.shape[0]}, {group.rows}):  # so few rows stay in the cache")
+        self.body += ["    " + line for line in (f"rows = slice(i, i + {group.rows})", *lines)]
 
     def refusal(self, step: Step) -> None:
         condition, *rest = step.args

@@ -15,6 +15,7 @@ import numpy as np
 
 from ..graph import Op
 from .calls import Draw, Refusal, cast, copied, is_ufunc_method, updated
+from .pieces import Group, in_pieces
 from .program import Program, Step, Value, values_in
 from .samples import Samples, generator_of, samples_of
 
@@ -35,6 +36,7 @@ class Plan:
     fixed: the Values that show the same memory in each call: buffers, and views of these.
     copies: writes that are made at the end, in this order.
     returned: of the outputs, those that are memory of somebody else's and must be copied.
+    groups: steps that are done piece by piece.
     """
 
     program: Program
@@ -44,6 +46,7 @@ class Plan:
     fixed: set[Value]
     copies: list[tuple[Value, Value]]
     returned: set[Value]
+    groups: list[Group]
 
     @property
     def buffers(self) -> list[Buffer]:
@@ -103,6 +106,9 @@ class _Planner:
                 shown = self.shown_by(out, step)
                 if shown is not None:
                     self.root[out] = self.root_of(shown)
+        self.program, groups = in_pieces(program, self.samples, self.root)
+        self.groups = {step: group for group in groups for step in group.steps}
+        program = self.program
         self.last = self.last_uses()
         self.targets = self.targets_in_place()
         outputs = {self.root_of(v) for v in values_in(program.outputs)}
@@ -114,7 +120,7 @@ class _Planner:
         copies = [(target, new) for target, new in program.writes if self.place.get(new) is not target]
         returned = {v for v in values_in(program.outputs)
                     if self.root_of(v) not in self.fresh and not isinstance(v.dtype, type)}
-        return Plan(program, self.samples, self.place, self.root, self.fixed(), copies, returned)
+        return Plan(program, self.samples, self.place, self.root, self.fixed(), copies, returned, groups)
 
     def shown_by(self, out: Value, step: Step) -> Value | None:
         """The argument whose memory a result shows."""
@@ -133,9 +139,12 @@ class _Planner:
     def last_uses(self) -> dict[Value, int]:
         """Of each root: the step that reads it last, through whatever view."""
         last: dict[Value, int] = {}
+        index = {step: i for i, step in enumerate(self.program.steps)}
         for i, step in enumerate(self.program.steps):
+            group = self.groups.get(step)
             for value in values_in((step.args, step.params)):
-                last[self.root_of(value)] = i
+                whole = group is not None and value not in group.local and not group.cuts(value)
+                last[self.root_of(value)] = index[group.steps[-1]] if whole else i  # every piece reads all of it
             for out in _outs(step):
                 last.setdefault(self.root_of(out), i)
         for value in values_in(self.program.outputs):
@@ -170,6 +179,8 @@ class _Planner:
         if step.out in self.targets:
             return self.targets[step.out]
         sample = self.samples[step.out]
+        if step in self.groups and step.out in self.groups[step].local:
+            sample = np.empty_like(sample[: self.groups[step].rows])
         key = _key(sample)
         operands = dict.fromkeys(self.root_of(v) for v in values_in((step.args, step.params)))
         for operand in operands if _in_place(step) or step.function is updated else ():
@@ -177,7 +188,7 @@ class _Planner:
             if isinstance(buffer, Buffer) and self.last[operand] == i and _key(buffer.sample) == key:
                 if step.function is updated and operand is not step.args[0]:
                     continue
-                if all(self.samples[v].strides == sample.strides and v.shape == step.out.shape
+                if all(self.samples[v].strides == self.samples[step.out].strides and v.shape == step.out.shape
                        for v in values_in(step.args) if self.root_of(v) is operand):
                     return buffer
         waiting = self.free.get(key)

@@ -19,13 +19,13 @@ _ZERO, _ONE, _TOP = np.array(0, np.float32), np.array(1, np.float32), np.array(8
 
 
 def _sigmoid(x, /):
-    # eˣ / (1 + eˣ), the exponent held below overflow: exact in the far left tail, where 1 - 1/(1 + eˣ) would be 0.
+    # 1 / (1 + e⁻ˣ), the exponent held below overflow: exact in the far left tail, where 1 - 1/(1 + eˣ) would be 0.
     if x.dtype is _FLOAT32:
-        y = np.exp(np.minimum(x, _TOP))
-        y /= y + _ONE
-        return y
-    y = np.exp(np.minimum(x if x.dtype.kind in "fc" else x.astype(float), 11 if x.itemsize == 2 else 709.7))
-    return y / (y + 1)
+        y = np.exp(np.minimum(-x, _TOP))
+        y += _ONE
+    else:
+        y = np.exp(np.minimum(-x if x.dtype.kind in "fc" else -x.astype(float), 11 if x.itemsize == 2 else 709.7)) + 1
+    return np.reciprocal(y)
 
 
 sigmoid = Op("sigmoid", _sigmoid, lambda g, y, _x: g * (y * (1 - y)), promotes="float",
