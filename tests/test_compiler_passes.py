@@ -432,15 +432,15 @@ def elementwise(*shapes):
 
 
 def test_steps_on_large_arrays_are_done_in_pieces():
-    program, inputs = elementwise((1024, 128), (1024, 128), (128,), (1024, 1))
+    program, inputs = elementwise((4096, 512), (4096, 512), (512,), (4096, 1))
     run = check_passes(program, inputs)
     (group,) = run.plan.groups
     assert len(group.steps) == 12 and group.rows == 128 and len(group.local) == 11
-    assert "for i in range(0, 1024, 128):" in run.text and "x1[rows]" in run.text and "x2[rows]" not in run.text
-    assert {buffer.sample.shape for buffer in run.plan.buffers} == {(128, 128)}
+    assert "for i in range(0, 4096, 128):" in run.text and "x1[rows]" in run.text and "x2[rows]" not in run.text
+    assert {buffer.sample.shape for buffer in run.plan.buffers} == {(128, 512)}
 
 
-@pytest.mark.parametrize("shape", [(1024, 32), (1021, 128), (1, 1 << 17)], ids=["small", "a prime", "one row"])
+@pytest.mark.parametrize("shape", [(1024, 512), (4093, 513), (1, 1 << 22)], ids=["small", "a prime", "one row"])
 def test_other_steps_are_not_done_in_pieces(shape):
     run = check_passes(*elementwise(shape, shape))
     assert not run.plan.groups and "range(" not in run.text

@@ -13,8 +13,8 @@ import numpy as np
 from .program import Program, Step, Value, values_in
 from .samples import Samples
 
-LARGE = 256 * 1024  # bytes of an array from which on it is worth it
-PIECE = 64 * 1024  # bytes of an array that are done at a time: a step costs little more than in one go
+LARGE = 8 * 1024 * 1024  # bytes of an array that no cache holds: smaller ones gain nothing
+PIECE = 256 * 1024  # bytes of an array that are done at a time: beside that, a call costs nothing
 
 
 @dataclasses.dataclass(eq=False, slots=True)
