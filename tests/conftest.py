@@ -63,7 +63,7 @@ def no_gc() -> Iterator[None]:
     gc.enable()
 
 
-@pytest.fixture(params=[False, True], ids=["whole", "in pieces"])
+@pytest.fixture(params=[False, pytest.param(True, marks=pytest.mark.slow)], ids=["whole", "in pieces"])
 def in_pieces(request, monkeypatch):
     """Compiled programs as they are, and with each step that can be in pieces of a few numbers."""
     if request.param:

@@ -167,11 +167,12 @@ class _Entry:
             for generator, state in before:
                 generator.set_state(state)
             raise
+        tensor: Any
         for tensor in self.cleared:
             tensor._grad = None
         results = iter(outputs)
         for place, there in self.gradients:
-            tensor: Any = tensors[place] if type(place) is int else place
+            tensor = tensors[place] if type(place) is int else place
             tensor._grad = _new(Tensor)._set(next(results)) if there else None
         if self.written:
             self.stamp()

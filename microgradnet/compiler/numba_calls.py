@@ -24,8 +24,8 @@ class Outside:
     """The arrays that are not the program's own, and the table of addresses.
 
     held: the arrays of the last call. spare: of what is returned, the array of the call before, and its address; while
-    the caller keeps one result at a time, the two take turns. twins: of those that do not lie in memory as planned, by their number: the array,
-    and the copy that is used in its place.
+    the caller keeps one result at a time, the two take turns. twins: of those that do not lie in memory as planned, by
+    their number: the array, and the copy that is used in its place.
     """
 
     def __init__(self, likes: list[np.ndarray], first: list[int]) -> None:

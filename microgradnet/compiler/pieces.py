@@ -1,5 +1,8 @@
-"""Pieces: steps on large arrays that go element by element are done together, a few rows at a time, so that what one
-step makes is still in the cache when the next one reads it, and what only they read needs no more memory than a piece."""
+"""Pieces: steps on large arrays that go element by element are done together, a few rows at a time.
+
+What one step makes is still in the cache then when the next one reads it, and what only they read needs no more memory
+than a piece.
+"""
 
 from __future__ import annotations
 

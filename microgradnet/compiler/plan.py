@@ -143,8 +143,9 @@ class _Planner:
         for i, step in enumerate(self.program.steps):
             group = self.groups.get(step)
             for value in values_in((step.args, step.params)):
-                whole = group is not None and value not in group.local and not group.cuts(value)
-                last[self.root_of(value)] = index[group.steps[-1]] if whole else i  # every piece reads all of it
+                last[self.root_of(value)] = i
+                if group is not None and value not in group.local and not group.cuts(value):
+                    last[self.root_of(value)] = index[group.steps[-1]]  # every piece reads all of it
             for out in _outs(step):
                 last.setdefault(self.root_of(out), i)
         for value in values_in(self.program.outputs):

@@ -94,8 +94,9 @@ def is_product(step: Step, ndim: int = 2) -> bool:
     if step.function not in (np.dot, np.matmul) or step.params or len(step.args) != 2:
         return False
     a, b = step.args
-    return (isinstance(a, Value) and isinstance(b, Value) and len(a.shape) == len(b.shape) == ndim and a.dtype == b.dtype
-            and np.dtype(a.dtype) in (np.float32, np.float64) and 0 not in (*a.shape, *b.shape))
+    if not isinstance(a, Value) or not isinstance(b, Value) or not len(a.shape) == len(b.shape) == ndim:
+        return False
+    return a.dtype == b.dtype and np.dtype(a.dtype) in (np.float32, np.float64) and 0 not in (*a.shape, *b.shape)
 
 
 def with_copies(steps: list[Step], samples: Samples) -> list[Step]:
