@@ -66,3 +66,23 @@ def test_the_program_is_shown_as_numpy():
     twins = Alike(mlp(), lambda p: optim.SGD(p, lr=0.1))
     twins.step(*data())
     assert "def step(x, y, w1, b1, w2, b2, lr):" in twins.compiled.program()
+
+
+def test_results_that_are_kept_stay_as_they_are():
+    double = mg.compile(lambda x: (x * 2, x.sum()), backend="numba")
+    kept = [double(mg.full((3,), float(k))) for k in range(6)]
+    assert [[y.tolist(), total.item()] for y, total in kept] == [[[2.0 * k] * 3, 3.0 * k] for k in range(6)]
+    for k in range(6):  # one at a time
+        result = double(mg.full((3,), float(k)))
+        assert result[0].tolist() == [2.0 * k] * 3
+
+
+def test_tanh_of_float32_is_near_the_true_one():
+    x = np.concatenate([np.linspace(-12, 12, 100_001), np.geomspace(1e-38, 1e-3, 1000)]).astype(np.float32)
+    x = np.append(x[x != 0], [np.inf, -np.inf]).astype(np.float32)
+    y = mg.compile(mg.tanh, backend="numba")
+    y(mg.from_numpy(x))
+    found, true = y(mg.from_numpy(x)).numpy().astype(float), np.tanh(x.astype(float))
+    assert np.max(np.abs(found - true) / np.abs(true)) < 4e-7 and np.abs(found).max() == 1
+    special = y(mg.tensor([np.nan, -0.0, 0.0])).numpy()
+    assert np.isnan(special[0]) and np.signbit(special[1:]).tolist() == [True, False]

@@ -74,13 +74,13 @@ class Compiled:
             places = [*map(id, tensors)]
             key = *key, *map(places.index, places)  # which are the same
         for i, entry in enumerate(self._entries):
-            if entry.key == key and entry.guards.hold():
+            if entry.key == key and (entry.guards.quick() or entry.guards.hold()):
                 if i:
                     self._entries.insert(0, self._entries.pop(i))
                 if entry.run is None:
                     return self._function(*args, **kwargs)
                 try:
-                    return entry(tensors)
+                    return entry.call(tensors)
                 except _REFUSALS:
                     if not entry.may_refuse:
                         raise
@@ -131,6 +131,16 @@ class CompiledModule(Module):
         return getattr(self.compiled if name in ("program", "programs") else self._orig_mod, name)
 
 
+def _tensor(data: Any, inference: bool = False) -> Tensor:
+    """A tensor without a history; as `Tensor._set`, in one call."""
+    made = _new(Tensor)
+    made._data = data
+    made.node = made._grad = made._base = None
+    made._requires_grad = False
+    made._inference = inference
+    return made
+
+
 class _Entry:
     """One program, the arguments and circumstances it is for, and what a call does beside it.
 
@@ -139,8 +149,8 @@ class _Entry:
 
     def __init__(self, key: Any, run: Any, found: Recording) -> None:
         self.key, self.run = key, run
-        self.cleared: list[Any] = [x for x, value in found.gradients if value is None and type(x) is not int]
-        self.gradients = [(x, value is not None) for x, value in found.gradients if value is not None or type(x) is int]
+        self.given: list[Any] = [place for place, value in found.gradients if value is not None]
+        self.cleared: list[Any] = [place for place, value in found.gradients if value is None]
         self.lock = threading.Lock()  # the program computes in memory of its own
         self.result, self.training, self.inference = found.result, found.training, found.modes[1]
         self.single = isinstance(found.result, Value)
@@ -157,39 +167,35 @@ class _Entry:
                 self.run.bind()
                 self.stamp = graph.stamper([tensor.array for tensor in self.written])
 
-    def __call__(self, tensors: list[Tensor]) -> Any:
-        assert self.run is not None
+    def call(self, tensors: list[Tensor]) -> Any:
+        """Run the program, and do what is beside it."""
         before = self.generators and [(generator, generator.get_state()) for generator in self.generators]
         try:
             with self.lock:
-                outputs = self.run.run([t.array for t in tensors])
+                outputs = self.run.run([t.array for t in tensors] if tensors else tensors)
         except _REFUSALS:
             for generator, state in before:
                 generator.set_state(state)
             raise
-        tensor: Any
-        for tensor in self.cleared:
-            tensor._grad = None
-        results = iter(outputs)
-        for place, there in self.gradients:
-            tensor = tensors[place] if type(place) is int else place
-            tensor._grad = _new(Tensor)._set(next(results)) if there else None
+        for place in self.cleared:
+            (tensors[place] if type(place) is int else place)._grad = None
+        for place, array in zip(self.given, outputs):
+            (tensors[place] if type(place) is int else place)._grad = _tensor(array)
         if self.written:
             self.stamp()
-        for scope, training in self.training:
-            scope["training"] = training
+        if self.training:
+            for scope, training in self.training:
+                scope["training"] = training
             recording.setting()
         if self.single:
-            result = _new(Tensor)._set(next(results))
-            result._inference = self.inference
-            return result
+            return _tensor(outputs[-1], self.inference)
 
+        results = iter(outputs[len(self.given):])
         made: list[Tensor] = []
 
         def fill(part: Any) -> Any:
             if isinstance(part, Value):
-                made.append(_new(Tensor)._set(next(results)))
-                made[-1]._inference = self.inference
+                made.append(_tensor(next(results), self.inference))
                 return made[-1]
             which: Any = part.which
             if part.kind == "gradient":

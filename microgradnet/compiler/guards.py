@@ -85,6 +85,10 @@ def same():
         self._held = [at(*slot) for slot in self._rest]
         self._members = [*itertools.chain(*self._listed)]  # so that no other takes their ids
 
+    def note_attribute(self, thing: Any, name: str) -> None:
+        """Note what an attribute holds now."""
+        self._objects[f"a{self._attributes.index((thing, name))}"] = getattr(thing, name)
+
     def _more(self) -> bool:  # text grows, and so many are rare
         return all(map(is_, itertools.starmap(getitem, self._rest), self._held))
 
@@ -103,9 +107,16 @@ class _Same:
     __hash__ = None  # type: ignore[assignment]
 
 
+_mode = recording._mode.get
+
+
+def _never() -> bool:
+    return False
+
+
 def modes() -> tuple:
     """What decides, besides its arguments, what an operation gives."""
-    mode = recording._mode.get()
+    mode = _mode()
     return mode.grad, mode.inference, dtypes._default
 
 
@@ -117,7 +128,7 @@ class Guards:
     """
 
     def __init__(self, found: Recording, bind: Callable[[], None]) -> None:
-        self._mode, self._settings, self._bind = recording._mode.get(), recording.settings, bind
+        self._settings, self._bind = recording.settings, bind
         self.modes, self.changing = found.modes, found.changing
         self.watch = found.watch
         self.waiting = [*found.waiting.items()]
@@ -127,25 +138,25 @@ class Guards:
         self.numbers = [(group, name, value) for optimizer in found.optimizers for group in optimizer.param_groups
                         for name, value in group.items() if name not in _READ and _nonzero(value)]
         self._free, self._noticed = itertools.starmap(Quick, self._look())
+        self._note_quick()
         bind()
+
+    def _note_quick(self) -> None:
+        """quick(): whether all is the very same; where that cannot be said so quickly, it never is."""
+        self.quick = self._free.same if not (self.waiting or self.changing) else _never
 
     def hold(self) -> bool:
         """Whether everything is as it was when the program was recorded."""
-        if recording._mode.get() is self._mode and self._free.same() and (
-                recording.settings == self._settings or self._nothing_set()):
-            return not (self.waiting or self.changing) or self._same_waiting() and self._same_options()
-        return self._closer()
-
-    def _nothing_set(self) -> bool:
-        """Whether `setting` told of other things."""
         settings = recording.settings
-        if same := self._noticed.same():
+        if self._settings != settings and self._noticed.same():  # something else was set
             self._settings = settings
-        return same
+            self._free.note_attribute(recording, "settings")
+        if not self._free.same():
+            return self._closer(settings)
+        return not (self.waiting or self.changing) or self._same_waiting() and self._same_options()
 
-    def _closer(self) -> bool:
+    def _closer(self, settings: int) -> bool:
         """Whether all is the same, if not the very same."""
-        settings = recording.settings
         same = (
             modes() == self.modes
             and all(layout_of(tensor) == layout for tensor, layout in zip(self.tensors, self.layouts))
@@ -156,7 +167,8 @@ class Guards:
         if same:
             free, noticed = self._look()
             self._free, self._noticed = self._free.renewed(*free), self._noticed.renewed(*noticed)
-            self._mode, self._settings = recording._mode.get(), settings
+            self._settings = settings
+            self._note_quick()
             self._bind()
         return same
 
@@ -173,10 +185,10 @@ class Guards:
         told_sized: list[Any] = [t._hooks for t in self.tensors if t._hooks is not None]
         for _, thing, _ in watch.sizes.values():
             (told_sized if id(thing) in told else sized).append(thing)
-        noted: list[tuple[Any, str]] = [(dtypes, "_default")]
+        noted: list[tuple[Any, str]] = [(recording, "settings"), (dtypes, "_default")]
         noted += [(cell, "cell_contents") for _, cell, _ in watch.cells.values()]
         shown = [(t, name) for t in self.tensors for name in ("_data", "_requires_grad", "_hooks")]
-        others: list[Callable[[], Any]] = [read for _, read, _ in watch.others]
+        others: list[Callable[[], Any]] = [_mode, *(read for _, read, _ in watch.others)]
         listed: list[list] = []
         for optimizer, _ in self.groups:
             groups, state = optimizer.param_groups, optimizer.state

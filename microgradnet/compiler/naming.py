@@ -22,7 +22,7 @@ class Names:
     """Identifiers, each given once."""
 
     def __init__(self) -> None:
-        self.taken = {*keyword.kwlist, "np", "math", "step", "run", "bind", "quietly", "i", "rows"}
+        self.taken = {*keyword.kwlist, "np", "math", "step", "run", "bind", "quietly", "calculation", "i", "rows"}
         self.counts: dict[str, int] = {}
 
     def __call__(self, wanted: str) -> str:

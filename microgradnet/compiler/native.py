@@ -185,16 +185,24 @@ def exp_f4(x):
     return x if x != x else y
 
 
+# tanh x = x P(x²) / Q(x²) for |x| ≤ 9.02, beyond which it is ±1 in float32: of all quotients of two polynomials of the
+# fourth degree the one whose largest relative error is least, 2.1e-8, found by Lawson's iteration.
+P0, P1, P2, P3, P4 = (np.float32(c) for c in (1, 0.133797178, 3.49403437e-3, 2.05834789e-5, 1.33190698e-8))
+Q0, Q1, Q2, Q3, Q4 = (np.float32(c) for c in (1, 0.46713033, 2.58710724e-2, 3.28309257e-4, 7.76201833e-7))
+
+
 @njit(**FUSED)
 def tanh_f4(x):
-    """tanh x of a float32: m / (m + 2) for m = e^(2x) − 1."""
-    inside = x if x > np.float32(-10) else np.float32(-10)
-    inside = inside if inside < np.float32(10) else np.float32(10)
-    k, y = _reduced(inside + inside)
-    scale = _power_of_2(k)
-    m = scale * y + (scale - np.float32(1))
-    y = m / (m + np.float32(2))
-    return x if x != x or x == 0 else y
+    """tanh x of a float32, to 4e-7."""
+    inside = x if x > np.float32(-9.02) else np.float32(-9.02)
+    inside = inside if inside < np.float32(9.02) else np.float32(9.02)
+    x2 = inside * inside
+    x4 = x2 * x2
+    y = inside * ((P0 + x2 * P1) + x4 * ((P2 + x2 * P3) + x4 * P4))
+    y /= (Q0 + x2 * Q1) + x4 * ((Q2 + x2 * Q3) + x4 * Q4)
+    y = y if y > np.float32(-1) else np.float32(-1)
+    y = y if y < np.float32(1) else np.float32(1)
+    return x if x != x else y
 
 
 @njit(**OPTIONS)

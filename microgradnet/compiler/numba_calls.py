@@ -23,18 +23,20 @@ from .program import Program, Step, Value, interpret, replaced
 class Outside:
     """The arrays that are not the program's own, and the table of addresses.
 
-    held: the arrays of the last call. spare: of what is returned, the array of the call before, and its address; while
-    the caller keeps one result at a time, the two take turns. twins: of those that do not lie in memory as planned, by
-    their number: the array, and the copy that is used in its place.
+    held: the arrays of the last call. spare: of what is returned, the array of the call before; while the caller keeps
+    one result at a time, the two take turns. twins: of those that do not lie in memory as planned, by their number: the
+    array, and the copy that is used in its place.
     """
 
     def __init__(self, likes: list[np.ndarray], first: list[int]) -> None:
         self.likes = likes
         self.forms = [(like.dtype, like.shape, like.strides) for like in likes]
         self.held: list[Any] = [None] * len(likes)
-        self.spare: dict[int, tuple[Any, int]] = {}
+        self.spare: list[Any] = [None] * len(likes)
+        self.spare_address = [0] * len(likes)
         self.twins: dict[int, tuple[Any, Any]] = {}
         self.table = np.array([*first, *[0] * len(likes)], np.int64)
+        self.cells = self.table.data  # quicker to write to
 
     def bind(self, i: int, array: Any) -> None:
         """Take note of where an array is that is not the one of the call before."""
@@ -59,12 +61,12 @@ class Outside:
 
     def fresh(self, i: int) -> None:
         """Memory for what is returned, that nobody else looks at."""
-        array, address = self.spare.pop(i, (None, 0))
-        if array is None or sys.getrefcount(array) > REFERENCES:
+        array, address = self.spare[i], self.spare_address[i]
+        if array is None or sys.getrefcount(array) > REFERENCES + 1:  # by its name here
             array = np.empty_like(self.likes[i], order="C")
             address = address_of(array)
-        self.spare[i] = self.held[i], int(self.table[FIRST + i])
-        self.held[i], self.table[FIRST + i] = array, address
+        self.spare[i], self.spare_address[i] = self.held[i], self.cells[FIRST + i]
+        self.held[i], self.cells[FIRST + i] = array, address
 
 
 def address_of(array: np.ndarray) -> int:

@@ -60,17 +60,14 @@ class NumpyProgram:
 
 def _runner(printed: Printed) -> str:
     """The function that gets the arguments of `step` from where they are, and puts numbers back; and `bind`."""
-    bound, given = [], []
-    for i, value in enumerate(printed.arguments):
-        assert value.source is not None
-        if value.source.steady:
-            bound.append(i)
-        given.append(f"bound_{i}" if value.source.steady else f"read_{i}({'inputs' * (value.source.kind == 'input')})")
-    lines = ["def bind():", *(f"    global bound_{i}; bound_{i} = read_{i}()" for i in bound), "    return None"]
-    count = printed.outputs + len(printed.numbers)
-    results = [f"r{i}" for i in range(count)]
-    call = f"quietly({', '.join(['step.__wrapped__', *given])})"
-    lines += ["def run(inputs):", f"    {', '.join(results)} = {call}" if count else f"    {call}"]
+    sources: list[Any] = [value.source for value in printed.arguments]
+    given = ", ".join(f"bound_{i}" if s.steady else f"read_{i}({'inputs' if s.kind == 'input' else ''})"
+                      for i, s in enumerate(sources))  # fmt: skip
+    results = [f"r{i}" for i in range(printed.outputs + len(printed.numbers))]
+    lines = ["calculation = step.__wrapped__", "def bind():"]
+    lines += [f"    global bound_{i}; bound_{i} = read_{i}()" for i, s in enumerate(sources) if s.steady]
+    lines += ["    return", "def run(inputs):"]
+    lines.append(f"    {', '.join(results) + ' = ' if results else ''}quietly(calculation{', ' if given else ''}{given})")
     lines += [f"    write_{i}(r{printed.outputs + i})" for i in range(len(printed.numbers))]
     lines.append(f"    return [{', '.join(results[: printed.outputs])}]")
     return "\n".join(lines) + "\n"
