@@ -67,7 +67,8 @@ def _runner(printed: Printed) -> str:
     lines = ["calculation = step.__wrapped__", "def bind():"]
     lines += [f"    global bound_{i}; bound_{i} = read_{i}()" for i, s in enumerate(sources) if s.steady]
     lines += ["    return", "def run(inputs):"]
-    lines.append(f"    {', '.join(results) + ' = ' if results else ''}quietly(calculation{', ' if given else ''}{given})")
+    call = f"quietly(calculation, {given})"
+    lines.append(f"    {', '.join(results)} = {call}" if results else f"    {call}")
     lines += [f"    write_{i}(r{printed.outputs + i})" for i in range(len(printed.numbers))]
     lines.append(f"    return [{', '.join(results[: printed.outputs])}]")
     return "\n".join(lines) + "\n"
