@@ -1,5 +1,7 @@
 """compile(backend="numba"): trainings as in eager mode, to the tolerance that native code keeps."""
 
+import functools
+
 import numpy as np
 import pytest
 from test_compile import NETWORKS, OPTIMIZERS, Twins, data, mlp
@@ -66,6 +68,21 @@ def test_the_program_is_shown_as_numpy():
     twins = Alike(mlp(), lambda p: optim.SGD(p, lr=0.1))
     twins.step(*data())
     assert "def step(x, y, w1, b1, w2, b2, lr):" in twins.compiled.program()
+
+
+@pytest.mark.parametrize("backend", ["numpy", "numba"])
+def test_state_that_lies_otherwise_in_memory_is_read_and_written_in_every_call(backend):
+    array = np.zeros(49, np.uint8)[1:].view(np.float32).reshape(3, 4)  # not where processors like numbers to be
+    view = mg.from_numpy(array[:, ::2])
+
+    @functools.partial(mg.compile, backend=backend)
+    def step(x):
+        view.mul_(2)
+        return (view * x).sum()
+
+    for k in range(1, 5):
+        view.fill_(k)
+        assert step(mg.ones(3, 2)).item() == 12 * k and array.tolist() == [[2 * k, 0, 2 * k, 0]] * 3
 
 
 def test_results_that_are_kept_stay_as_they_are():

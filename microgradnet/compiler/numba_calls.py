@@ -18,6 +18,7 @@ from .layout import Layout
 from .naming import is_number
 from .numba_text import FIRST, NativeText
 from .program import Program, Step, Value, interpret, replaced
+from .samples import laid_out_as
 
 
 class Outside:
@@ -54,10 +55,14 @@ class Outside:
         array = array if array.shape == like.shape else array.reshape(like.shape)
         if array.flags.aligned and (array.strides == like.strides or array.size <= 1):
             return array
-        copy = np.empty_like(like)
-        copy[...] = array
+        copy = laid_out_as(like, array)
         self.twins[i] = array, copy
         return copy
+
+    def refresh(self) -> None:
+        """Bring the copies up to date of arrays that are looked for less often than in every call."""
+        for array, copy in self.twins.values():
+            copy[...] = array
 
     def fresh(self, i: int) -> None:
         """Memory for what is returned, that nobody else looks at."""
@@ -110,6 +115,7 @@ class _Printer:
     def run(self) -> tuple[Callable[[list], list], Callable[[], None]]:
         outside = self.outside
         self.names |= {"held": outside.held, "twins": outside.twins, "bind": outside.bind, "fresh": outside.fresh,
+                       "refresh": outside.refresh,
                        "count": sys.getrefcount, "refused": self.refused, "table": outside.table,
                        "address": address_of(outside.table)}  # fmt: skip
         self.read()
@@ -144,6 +150,7 @@ class _Printer:
             else:
                 lines = self.bound if source.steady else self.lines
                 lines += [f"x = {self.source(value)}", f"if x is not held[{i}]: bind({i}, x)"]
+        self.lines.append("if twins: refresh()")
 
     def call(self, step: Step) -> None:
         """A step that NumPy makes; its results go where the plan has them."""
