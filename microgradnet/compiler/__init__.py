@@ -5,8 +5,9 @@ it listens, `places` how it knows what memory holds, `draws` how random numbers 
 steps, `results` how it ends, `refusals` what it says no to. `watch` follows what the function's Python code reads, and
 `guards` looks before each call whether all is as it was. `book` names what is in a program as the book does; `lower`
 turns operations into calls of NumPy, which `tracing` finds by running forwards on `traced` arrays; `updates` does so
-with an optimizer's formula; `simplify` leaves out what is not needed; `plan` says in which memory each value lives;
-`numpy_text` prints the result, and `numpy_printer` compiles that. `compiled` is what a user calls.
+with an optimizer's formula; `simplify` leaves out what is not needed; `plan` says in which memory each value lives, and
+`pieces` which steps on large arrays go together; `numpy_text` prints the result, and `numpy_printer` compiles that.
+`compiled` is what a user calls.
 
 The native backend goes on from the simplified program: `products` gives matrix products the sums that follow them,
 `fuse` makes loops of the other steps, of those that `scalars` can write as statements on numbers, and `layout` says

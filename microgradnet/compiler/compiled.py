@@ -213,7 +213,8 @@ def compile(model: Any = None, *, backend: str = "numpy", fallback: str | None =
     The first call with arguments of certain shapes and dtypes runs the function and records every operation: forward,
     backward, the optimizer's update. From then on such calls run the program. Parameters, buffers, an optimizer's state
     and learning rate are read anew at each call; other Python numbers, a module's mode and its parameters are watched,
-    and a change is recorded as a program of its own, up to `limit` of them.
+    and a change is recorded as a program of its own, up to `limit` of them. What is written into the `__dict__` of a
+    module, and not set as its attribute, goes unnoticed.
 
     model: a function, such as a training step, or a Module; None makes a decorator. A result through which a gradient
         is to flow later comes from the function itself: what is compiled leaves no graph behind. Other results are the

@@ -22,7 +22,7 @@ class Module(hooks.Hooked):
     """Base of all layers, losses and networks: assign parameters and submodules to attributes, and write `forward`.
 
     Registered attributes live in the instance's own `__dict__`, where Python finds them at full speed; `_registered`
-    says which of them are parameters, buffers or modules, in order.
+    says which of them are parameters, buffers or modules, in order. Compiled programs hear of each that is set.
     """
 
     training: bool = True
