@@ -65,9 +65,8 @@ class Timer:
     """A process that has built a workload in a library, and times a block of steps whenever it is asked."""
 
     def __init__(self, library, workload, threads, clock, keep_heap=False):
-        command = [sys.executable, "-m", "benchmarks.timing", library, workload, clock]
+        command = [sys.executable, "-m", "benchmarks.timing", library, workload, clock, str(threads)]
         settings = {name: str(threads) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
-        settings["XLA_FLAGS"] = f"--xla_cpu_multi_thread_eigen=true intra_op_parallelism_threads={threads}"
         if keep_heap:
             settings |= {"MALLOC_TRIM_THRESHOLD_": str(2**30), "MALLOC_MMAP_THRESHOLD_": str(2**30)}
         self.pause = PAUSE if threads > 1 else 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 
@@ -49,7 +50,10 @@ def main():
     parser.add_argument("library", choices=LIBRARIES)
     parser.add_argument("workload", choices=WORKLOADS)
     parser.add_argument("clock", choices=CLOCKS)
+    parser.add_argument("threads", type=int)
     arguments = parser.parse_args()
+    if hasattr(os, "sched_setaffinity"):  # not every library can be told how many threads to use
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: arguments.threads])
     clock = CLOCKS[arguments.clock]
     step, _ = build(arguments.workload, arguments.library, LEARNING_RATE)
     steps = block_of(step, clock)
