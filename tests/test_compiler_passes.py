@@ -392,7 +392,7 @@ def test_the_books_step_reads_like_the_book():
     written = [
         "def step(x, y, w1, b1, w2, b2, lr):", "# layer 1", "np.reciprocal(z1, out=a1)", "# layer 2",
         "np.reciprocal(z2, out=a2)", "# BP1", "np.multiply(da2, slope2, out=delta2)", "# BP2",
-        "np.matmul(delta2, w2, out=da1)", "# BP4", "np.matmul(delta2_T, a1, out=dw2)", "# BP3", "# BP2",
+        "np.dot(delta2, w2, out=da1)", "# BP4", "np.dot(delta2_T, a1, out=dw2)", "# BP3", "# BP2",
         "np.multiply(da1, slope1, out=delta1)", "# BP4", "np.matmul(delta1_T, x, out=dw1)", "# BP3", "# SGD",
         "np.subtract(w1, dw1, out=w1)", "return loss",
     ]  # fmt: skip

@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 
 from ..graph import Op
+from ..ops import linalg
 from ..ops import shape as shapes
 from .naming import LITERALS
 from .program import Program, Step, Value, replaced, values_in
 from .samples import RANDOM, Samples
-from .traced import constant
+from .traced import constant, sampled
 from .tracing import traced
 
 
@@ -36,8 +37,16 @@ def _sum_to(x: Any, /, shape: tuple) -> Any:
     return shapes._sum_to(x, shape)
 
 
-# Forwards that write into arrays of their own, put otherwise; the results are the same.
-OWN: dict[str, Callable] = {"spread": _spread, "one_a_row": _one_a_row, "sum_to": _sum_to}
+def _matmul(a: Any, b: Any, /) -> Any:
+    if a.ndim == b.ndim == 2 and 1 not in (*a.shape, *b.shape) and a.dtype == b.dtype:
+        few = a.shape[0] * b.shape[1] <= linalg.FOR_DOT
+        if few and a.dtype in (np.float32, np.float64) and all(x.flags.forc for x in sampled([a, b])):
+            return np.dot(a, b)  # the same BLAS
+    return linalg._matmul(a, b)
+
+
+# Forwards that write into arrays of their own or take the slower of two ways, put otherwise; the results are the same.
+OWN: dict[str, Callable] = {"spread": _spread, "one_a_row": _one_a_row, "sum_to": _sum_to, "matmul": _matmul}
 
 
 def _is_plain(tree: Any) -> bool:
