@@ -127,6 +127,7 @@ def test_times_have_units(seconds, text):
     assert report.duration(seconds) == text
 
 
+@pytest.mark.slow
 def test_one_command_compares_times_and_writes_the_figures(tmp_path):
     file, picture = tmp_path / "figures.json", tmp_path / "chart.svg"
     options = ["--workload", "nndl", "op", "--library", "microgradnet", "--processes", "1", "--rounds", "2"]

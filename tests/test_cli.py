@@ -76,6 +76,7 @@ def test_main_job(tmp_path, capsys, renderer):
     assert ElementTree.parse(folder / "curves.svg").getroot().tag.endswith("svg")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(1, 4))
 def test_the_accuracy_does_not_hang_on_the_seed(seed):
     settings = mainjob.settings_from({"seed": seed}, None)
@@ -91,6 +92,7 @@ def test_every_network_agrees_with_the_closed_form(activation, cost, capsys, ren
     assert "They agree" in out and "64-7-5-10" in out and "train cost" not in out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", mainjob.OPTIMIZERS)
 @pytest.mark.parametrize("cost", mainjob.COSTS)
 def test_every_optimizer_learns_at_its_own_rate(optimizer, cost):

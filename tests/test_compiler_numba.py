@@ -84,6 +84,7 @@ def random_network(optimizer, seed):
     return network(sizes, activation, loss, OPTIMIZERS[optimizer], int(rng.integers(1, 9)), dtype)[:2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_random_networks(optimizer, seed):
@@ -102,6 +103,7 @@ def test_every_operation(name):
         check(program, arrays, plainly, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in DIFFERENTIABLE if name not in INTERNAL])
 def test_every_gradient(name):
     for sample in samples(name)[::3]:

@@ -497,6 +497,7 @@ def test_every_operation(name, in_pieces):
         check_passes(program, arrays)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in DIFFERENTIABLE if name not in INTERNAL])
 def test_every_gradient(name):
     for sample in samples(name)[::3]:

@@ -314,6 +314,7 @@ def chain(x, count):
     return x.sum()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("values", [False, "summary"])
 def test_p02_five_thousand_nodes_in_three_seconds(x, values):
     loss = chain(x, 4999)

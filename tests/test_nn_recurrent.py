@@ -203,6 +203,7 @@ def test_batch_first_and_single_sequences(kind):
     equal(net(x[:, 1], alone_state)[0], net(x, state)[0][:, 1])
 
 
+@pytest.mark.slow
 @EACH
 def test_gradients_of_first_and_second_order(kind):
     net = build(kind, 2, 2, bidirectional=True)
