@@ -148,12 +148,10 @@ class Node:
     def release(self) -> None:
         """Give up the saved values and the constants, keep the shape of the graph."""
         self.args = self.kept = None
-        y = self.output
-        if type(y) is np.ndarray:
-            self.output = spec = _new(Spec)
-            spec.shape, spec.dtype = y.shape, y.dtype
-        elif type(y) is tuple:
-            self.output = _spec(y)
+        if type(self.output) is np.ndarray:
+            self.output = Spec(self.output)
+        elif type(self.output) is tuple:
+            self.output = _spec(self.output)
         inputs = self.inputs
         if len(self.needs) != len(inputs):
             for i, x in enumerate(inputs):

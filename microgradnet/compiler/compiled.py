@@ -132,11 +132,8 @@ class CompiledModule(Module):
 
 
 def _tensor(data: Any, inference: bool = False) -> Tensor:
-    """A tensor without a history; as `Tensor._set`, in one call."""
-    made = _new(Tensor)
-    made._data = data
-    made.node = made._grad = made._base = None
-    made._requires_grad = False
+    """A tensor without a history."""
+    made = _new(Tensor)._set(data)
     made._inference = inference
     return made
 

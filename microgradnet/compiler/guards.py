@@ -39,7 +39,7 @@ class Quick:
         self._names: dict[int, str] = {}
         self._slots, self._rest, self._attributes = slots[:_WRITTEN], slots[_WRITTEN:], attributes
         self._sized, self._listed, self._others = sized, listed, others
-        self._things = [*itertools.chain(*slots, *attributes, sized, listed, others)]
+        self._things = _flat(slots, attributes, sized, listed, others)
         name = self._name
         tests = [f"{name(scope)}[{name(key)}] is h{i}" for i, (scope, key) in enumerate(self._slots)]
         tests += [f"{name(thing)}.{attribute} is a{i}" for i, (thing, attribute) in enumerate(attributes)]
@@ -67,8 +67,7 @@ def same():
 
     def renewed(self, *places: list) -> Quick:
         """This, if these are the places it looks at, with what is there now; else a new one for them."""
-        slots, attributes, *others = places
-        things = [*itertools.chain(*slots, *attributes, *others)]
+        things = _flat(*places)
         if len(things) != len(self._things) or not all(map(is_, things, self._things)):
             return Quick(*places)
         self.note()
@@ -91,6 +90,10 @@ def same():
 
     def _more(self) -> bool:  # text grows, and so many are rare
         return all(map(is_, itertools.starmap(getitem, self._rest), self._held))
+
+
+def _flat(slots: list, attributes: list, *things: list) -> list:
+    return [*itertools.chain(*slots, *attributes, *things)]
 
 
 class _Same:

@@ -45,8 +45,7 @@ class Outside:
         if not isinstance(array, np.ndarray) or not array.flags.aligned or (
                 (array.dtype, array.shape, array.strides) != self.forms[i]):  # fmt: skip
             array = self.in_order(i, array)
-        self.held[i] = array
-        self.table[FIRST + i] = address_of(array)
+        self.held[i], self.cells[FIRST + i] = array, address_of(array)
 
     def in_order(self, i: int, array: Any) -> np.ndarray:
         """An array, or a copy of it, that lies in memory as planned."""

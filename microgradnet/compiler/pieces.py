@@ -42,6 +42,9 @@ def in_pieces(program: Program, samples: Samples, shown: Container[Value]) -> tu
 
     shown: the values that show another's memory, which a step in a group does not read.
     """
+    rows = {step: _rows(step, samples, shown) for step in program.steps}
+    if not any(rows.values()):
+        return program, []
     steps: list[Step] = []
     groups: list[Group] = []
     open_group: list[Step] = []
@@ -50,16 +53,14 @@ def in_pieces(program: Program, samples: Samples, shown: Container[Value]) -> tu
 
     def close() -> None:
         if len(open_group) > 1:
-            shape = open_group[0].out.shape
-            rows = min(_rows(step, samples, shown) for step in open_group)
             inside = Counter(values_in([step.args for step in open_group]))
             local = {s.out for s in open_group if uses[s.out] == inside[s.out]}
-            groups.append(Group([*open_group], shape, rows, local))
+            groups.append(Group([*open_group], open_group[0].out.shape, min(rows[s] for s in open_group), local))
         steps.extend(open_group)
         open_group.clear()
 
     for step in program.steps:
-        if _rows(step, samples, shown):
+        if rows[step]:
             if open_group and open_group[0].out.shape != step.out.shape:
                 close()
             open_group.append(step)
