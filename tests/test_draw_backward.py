@@ -4,7 +4,6 @@ import os
 import random
 import subprocess
 import sys
-import time
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -316,12 +315,11 @@ def chain(x, count):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("values", [False, "summary"])
-def test_p02_five_thousand_nodes_in_three_seconds(x, values):
+def test_p02_five_thousand_nodes_in_three_seconds(x, values, within):
     loss = chain(x, 4999)
-    start = time.process_time()  # the machine may be busy with other things
-    svg = drawn(loss, max_nodes=5000, values=values).svg
-    assert time.process_time() - start < 3
-    assert svg.count('class="box op"') > 4500
+    svgs: list[str] = []
+    assert within(3, lambda: svgs.append(drawn(loss, max_nodes=5000, values=values).svg))
+    assert svgs[-1].count('class="box op"') > 4500
 
 
 def test_too_many_rows_are_refused_with_the_way_to_collapse(x):

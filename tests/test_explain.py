@@ -1,6 +1,5 @@
 """The stepper: the same numbers as backward, bit for bit; nothing touched; lines of NumPy that give them again."""
 
-import time
 
 import numpy as np
 import pytest
@@ -360,11 +359,11 @@ def network_of(count):
 
 
 @pytest.mark.parametrize("build", [chain, network_of])
-def test_p02_five_thousand_nodes_in_three_seconds(build):
+def test_p02_five_thousand_nodes_in_three_seconds(build, within):
     loss = build(5000)
-    start = time.process_time()  # the machine may be busy with other things
-    steps = explain(loss)
-    assert time.process_time() - start < 3
+    found: list = []
+    assert within(3, lambda: found.append(explain(loss)))
+    steps = found[-1]
     assert len(steps) >= 5000
     assert all(flow.arrived <= flow.expected for step in steps for flow in step.flows)
 
