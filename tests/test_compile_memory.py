@@ -11,6 +11,8 @@ import pytest
 import microgradnet as mg
 import microgradnet.nn.functional as F
 from microgradnet import nn, optim
+from microgradnet.compiler.numpy_printer import Turns
+from microgradnet.compiler.plan import LARGE_RESULT
 
 
 def training(optimizer, *sizes):
@@ -47,6 +49,53 @@ def test_a_step_allocates_nothing_in_steady_state(optimizer):
     finally:
         tracemalloc.stop()
     assert after - before < 2000 and peak - before < 8192 * 4 + 4000
+
+
+def doubled(n):
+    @mg.compile
+    def double(x):
+        return x * 2
+
+    return double, lambda k: mg.full((n,), float(k))
+
+
+@pytest.mark.parametrize("n", [3, LARGE_RESULT])
+def test_results_that_are_kept_stay_as_they_are(n):
+    double, full = doubled(n)
+    kept = [double(full(k)) for k in range(4)]
+    rows = [double(full(k)).numpy()[1:].reshape(-1, 1)[::2] for k in range(4)]
+    buffers = [memoryview(double(full(k)).numpy()) for k in range(4)]
+    for _ in range(4):
+        double(full(9.0))
+    for k in range(4):
+        assert (kept[k].numpy() == 2 * k).all() and (rows[k] == 2 * k).all() and (np.asarray(buffers[k]) == 2 * k).all()
+
+
+def test_large_results_that_nobody_has_are_written_over():
+    double, full = doubled(LARGE_RESULT)
+    x = full(1)
+    places, y = [], None
+    for _ in range(8):
+        y = double(x)  # one is there while the next is made
+        places.append(y.data_ptr())
+    assert len(set(places[2:])) == 2
+    places.clear()
+    for _ in range(4):
+        del y
+        y = double(x)
+        places.append(y.data_ptr())
+    assert len(set(places)) == 1
+
+
+def test_memory_that_is_given_out_is_nobody_elses():
+    turns = Turns(np.empty((2, 3), np.float32))
+    first, second = turns.memory(), turns.memory()
+    row, place = second[0], id(first)
+    assert first is not second and first.shape == (2, 3) and first.dtype == np.float32
+    del first, second
+    third = turns.memory()
+    assert id(third) == place and third is not row.base
+    assert turns.memory() is not row.base
 
 
 def test_the_first_batch_and_a_dropped_program_are_freed(no_gc):

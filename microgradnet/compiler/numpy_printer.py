@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextvars
 import inspect
+import sys
 import textwrap
 from collections.abc import Callable
 from typing import Any
@@ -49,6 +50,8 @@ class NumpyProgram:
             names[f"read_{i}"] = value.source.read  # type: ignore[union-attr]
         for i, value in enumerate(printed.numbers):
             names[f"write_{i}"] = value.source.write  # type: ignore[union-attr]
+        for i, sample in enumerate(printed.results.values()):
+            names[f"memory_{i}"] = Turns(sample).memory
         exec(compile(self.text, "<compiled program>", "exec"), names)
         self.run: Callable[[list], list] = names["run"]
         self.bind: Callable[[], None] = names["bind"]
@@ -58,11 +61,36 @@ class NumpyProgram:
         return self.run(inputs)
 
 
+class Turns:
+    """Memory for results like `sample`: that of one of the last two, if nobody has it any more. Both are kept."""
+
+    def __init__(self, sample: np.ndarray) -> None:
+        self.sample = sample
+        self.last: Any = None
+        self.other: Any = None
+
+    def memory(self) -> np.ndarray:
+        """An array that nobody else has; a view of it would have it."""
+        if sys.getrefcount(self.last) > Turns.references:
+            self.last, self.other = self.other, self.last
+            if sys.getrefcount(self.last) > Turns.references:
+                self.last = np.empty_like(self.sample)
+        return self.last
+
+    references = 0  # that are counted of an array that nobody else has
+
+
+_turns = Turns(np.empty(1))
+_turns.last = np.empty(1)
+Turns.references = sys.getrefcount(_turns.last)
+
+
 def _runner(printed: Printed) -> str:
     """The function that gets the arguments of `step` from where they are, and puts numbers back; and `bind`."""
     sources: list[Any] = [value.source for value in printed.arguments]
     given = ", ".join(f"bound_{i}" if s.steady else f"read_{i}({'inputs' if s.kind == 'input' else ''})"
                       for i, s in enumerate(sources))  # fmt: skip
+    given += "".join(f", memory_{i}()" for i in range(len(printed.results)))
     results = [f"r{i}" for i in range(printed.outputs + len(printed.numbers))]
     lines = ["calculation = step.__wrapped__", "def bind():"]
     lines += [f"    global bound_{i}; bound_{i} = read_{i}()" for i, s in enumerate(sources) if s.steady]

@@ -13,7 +13,7 @@ from ..graph import Op
 from .calls import Refusal, cast, copied, updated
 from .naming import LITERALS, Names, array_text, constant_name, empty_text, is_number, literal
 from .pieces import Group
-from .plan import Buffer, Plan
+from .plan import Buffer, Plan, Result
 from .program import Step, Value, values_in
 from .spelling import INFIX, PREFIX, name_of
 
@@ -25,6 +25,7 @@ class Printed:
     constants, memory: lines that make the constants and the buffers. body: the lines of the function `step`.
     arguments: what `step` takes, as Values. outputs: how many results come before the numbers it gives back.
     objects: by name, what the text cannot say: long constants, and functions.
+    results: by name, samples of the results whose memory `step` takes after that, or makes.
     """
 
     constants: list[str]
@@ -35,10 +36,11 @@ class Printed:
     outputs: int
     numbers: list[Value]
     objects: dict[str, Any]
+    results: dict[str, Any]
 
     def function(self) -> str:
         """The text of `step`."""
-        head = f"def step({', '.join(self.names)}):"
+        head = f"def step({', '.join([*self.names, *(f'{name}=None' for name in self.results)])}):"
         return "\n".join(["@np.errstate(all=\"ignore\")", head, *("    " + line for line in self.body)]) + "\n"
 
 
@@ -54,6 +56,7 @@ class _Printer:
         self.name: dict[Value, str] = {}
         self.array_name: dict[Value, str] = {}  # of the arguments, where an array is meant and not the number in it
         self.objects: dict[str, Any] = {}
+        self.results: dict[str, Any] = {}
         self.constants: list[str] = []
         self.constant_names: dict[Any, str] = {}
         self.memory: list[str] = []
@@ -86,7 +89,7 @@ class _Printer:
                 self.together(groups[step])
         numbers = self.end(program)
         return Printed(self.constants, self.memory, self.body, arguments, names, len(program.outputs), numbers,
-                       self.objects)
+                       self.objects, self.results)
 
     def arguments(self) -> list[Value]:
         """The Values from outside: a call's own arguments first, numbers last."""
@@ -166,6 +169,8 @@ class _Printer:
             name = self.name_in(place, out, step)
         else:
             name = self.fresh_name(out, step)
+            if isinstance(place, Result):
+                self.results[name] = place.sample
         self.name[out] = name
         return name
 
@@ -223,14 +228,14 @@ class _Printer:
         """Steps that are done piece by piece."""
         self.comment(group.steps[0])
         for step in group.steps:
-            if step.out not in self.plan.place:
-                name = self.name[step.out] = self.fresh_name(step.out, step)
-                self.body.append(f"{name} = {empty_text(self.samples[step.out])}")
+            if isinstance(self.plan.place[step.out], Result):
+                name = self.name_result(step.out, step)
+                self.body.append(f"{name} = {empty_text(self.samples[step.out])} if {name} is None else {name}")
         before, self.body, self.group = self.body, [], group
         for step in group.steps:
             self.comment(step)
             args = self.arguments_of(step)
-            if step.out in self.plan.place:
+            if step.out not in self.name:
                 self.name_result(step.out, step)
             self.body.append(f"{name_of(step.function)}({', '.join(args)}, out={self.text(step.out)})")
         lines, self.body, self.group = self.body, before, None
@@ -290,7 +295,8 @@ class _Printer:
             self.body.append(f"np.copyto({out}, {args[0]}, casting=\"unsafe\")")
         else:
             params = {k: v for k, v in step.params.items() if k != "order"}  # the memory has it
-            self.body.append(f"{name_of(function)}({', '.join(args)}{self.params_text(params)}, out={out})")
+            given = f"{out} = " * (out in self.results)
+            self.body.append(f"{given}{name_of(function)}({', '.join(args)}{self.params_text(params)}, out={out})")
 
     def expression(self, step: Step) -> str:
         """A step as an expression."""

@@ -2,7 +2,7 @@
 
 A buffer is used again when the value in it has been read for the last time, or at once, when the step that reads it
 last may write its result in its place. A new weight takes the old one's place if nothing reads the old one after that.
-What a call returns is made anew each time.
+What a call returns is made anew each time, or, if it is large, in memory that its caller provides.
 """
 
 from __future__ import annotations
@@ -28,10 +28,21 @@ class Buffer:
 
 
 @dataclasses.dataclass(eq=False, slots=True)
+class Result:
+    """Memory for what a call returns, an array like `sample`, that the call is given; NumPy makes it where it is not."""
+
+    sample: Any
+
+
+LARGE_RESULT = 128 * 1024  # bytes that the C library asks the system for, page by page, and gives back
+
+
+@dataclasses.dataclass(eq=False, slots=True)
 class Plan:
     """A program, and where its values live.
 
-    place: of a Value that a step writes by `out=`: a Buffer, or the Value of kind "state" in whose place it goes.
+    place: of a Value that a step writes by `out=`: a Buffer, or the Value of kind "state" in whose place it goes, or a
+        Result.
     root: of a Value that shows another's memory: that one; else itself.
     fixed: the Values that show the same memory in each call: buffers, and views of these.
     copies: writes that are made at the end, in this order.
@@ -67,6 +78,11 @@ def takes_out(step: Step, samples: Samples) -> bool:
         return function.nout == 1
     methods = is_ufunc_method(function, "reduce") or is_ufunc_method(function, "accumulate")
     return methods or function in (cast, copied, updated)
+
+
+def _takes_none(step: Step) -> bool:
+    """Whether it is a function of NumPy's with `out=None`."""
+    return step.function not in (np.where, cast, copied, updated)
 
 
 def may_refuse(step: Step) -> bool:
@@ -114,8 +130,11 @@ class _Planner:
         outputs = {self.root_of(v) for v in values_in(program.outputs)}
         self.fresh = {v for v in outputs if v.source is None}
         for i, step in enumerate(program.steps):
-            if takes_out(step, self.samples) and step.out not in self.fresh:
-                self.place[step.out] = self.place_for(i, step)
+            if takes_out(step, self.samples):
+                if step.out not in self.fresh:
+                    self.place[step.out] = self.place_for(i, step)
+                elif _takes_none(step) and self.samples[step.out].nbytes >= LARGE_RESULT:
+                    self.place[step.out] = Result(self.samples[step.out])
             self.release(i, step)
         copies = [(target, new) for target, new in program.writes if self.place.get(new) is not target]
         returned = {v for v in values_in(program.outputs)
