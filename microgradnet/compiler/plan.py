@@ -97,7 +97,7 @@ def may_refuse(step: Step) -> bool:
 
 
 def _in_place(step: Step) -> bool:
-    """Whether the result may take the place of an operand of its own shape. NumPy's sign takes ten times as long there."""
+    """Whether the result may take the place of an operand of its own shape: NumPy's sign takes ten times as long then."""
     return isinstance(step.function, np.ufunc) and step.function not in (np.matmul, np.sign)
 
 
