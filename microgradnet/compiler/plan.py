@@ -29,7 +29,7 @@ class Buffer:
 
 @dataclasses.dataclass(eq=False, slots=True)
 class Result:
-    """Memory for what a call returns, an array like `sample`, that the call is given; NumPy makes it where it is not."""
+    """Memory for what a call returns, an array like `sample`. The call is given it; else NumPy makes it."""
 
     sample: Any
 
@@ -97,7 +97,7 @@ def may_refuse(step: Step) -> bool:
 
 
 def _in_place(step: Step) -> bool:
-    """Whether the result may take the place of an operand of its own shape: NumPy's sign takes ten times as long then."""
+    """Whether the result may take the place of an operand of its own shape. NumPy's sign is ten times as slow there."""
     return isinstance(step.function, np.ufunc) and step.function not in (np.matmul, np.sign)
 
 
