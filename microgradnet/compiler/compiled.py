@@ -69,7 +69,7 @@ class Compiled:
         if sources.keeps_lines:  # anomaly or debug mode: each operation is looked at
             return self._function(*args, **kwargs)
         tensors: list[Tensor] = []
-        key: tuple = leaves(args, tensors), leaves(kwargs, tensors) if kwargs else ()
+        key: tuple = leaves(args, tensors) if args else (), leaves(kwargs, tensors) if kwargs else ()
         if len(tensors) > 1 and len(set(tensors)) < len(tensors):
             places = [*map(id, tensors)]
             key = *key, *map(places.index, places)  # which are the same
@@ -134,7 +134,8 @@ class CompiledModule(Module):
 def _tensor(data: Any, inference: bool = False) -> Tensor:
     """A tensor without a history."""
     made = _new(Tensor)._set(data)
-    made._inference = inference
+    if inference:
+        made._inference = True
     return made
 
 
