@@ -12,7 +12,7 @@ import itertools
 import operator
 import sys
 import weakref
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 import numpy as np
@@ -60,7 +60,7 @@ def stamp(*arrays: np.ndarray) -> None:
     last_write = now = clock()
     for array in arrays:
         memory = array.base
-        if type(memory) is not np.ndarray:
+        if memory is None or type(memory) is not np.ndarray:
             memory = array  # as `owner` says, without a call: an optimizer stamps every parameter in every step
         key = id(memory)
         if key not in _written:
@@ -145,19 +145,6 @@ class Node:
     hooks: list[Callable] | None
     module: Any
 
-    def release(self) -> None:
-        """Give up the saved values and the constants, keep the shape of the graph."""
-        self.args = self.kept = None
-        if type(self.output) is np.ndarray:
-            self.output = Spec(self.output)
-        elif type(self.output) is tuple:
-            self.output = _spec(self.output)
-        inputs = self.inputs
-        if len(self.needs) != len(inputs):
-            for i, x in enumerate(inputs):
-                if i not in self.needs and isinstance(x, Tensor):
-                    inputs[i] = Spec(x._data)
-
     # PyTorch's face of a node, `tensor.grad_fn`
 
     def name(self) -> str:
@@ -185,6 +172,23 @@ class Node:
         return f"<{self.name()} object at {id(self):#x}>"
 
 
+def release(nodes: Iterable[Node]) -> None:
+    """Let nodes give up their saved values and the constants, and keep the shape of the graph."""
+    for node in nodes:
+        node.args = node.kept = None
+        output = node.output
+        if type(output) is np.ndarray:
+            node.output = spec = _new(Spec)
+            spec.shape, spec.dtype = output.shape, output.dtype
+        elif type(output) is tuple:
+            node.output = _spec(output)
+        inputs, needs = node.inputs, node.needs
+        if len(needs) != len(inputs):
+            for i, x in enumerate(inputs):
+                if i not in needs and isinstance(x, Tensor):
+                    inputs[i] = Spec(x._data)
+
+
 class _Positions(dict):
     """The positions of the bits that are set, as a tuple; kept, because few patterns occur."""
 
@@ -207,7 +211,8 @@ def record(op: Op, inputs: list, params: dict, needs: int, args: list, output: A
     if on_record is not None:
         on_record(op, inputs, params, args, output)
     node = _new(Node)
-    node.op, node.inputs, node.params, node.needs = op, inputs, params, _positions[needs]
+    node.op, node.inputs = op, inputs
+    node.params, node.needs = params, _positions[needs]
     node.args, node.output, node.kept = args, output, kept
     if not op.reads_all and type(output) is not tuple and (output.size > SMALL or op.names and args[0].size > SMALL):
         _forget_unread(node)
@@ -341,28 +346,21 @@ class Op:
                 from .ops.out import write_out
 
                 return write_out(self.name, out, args, lambda: self(*args, **params))
-        elif self.arity == 1 and type(args[0]) is np.ndarray:  # in a rule, as a rule
-            return self.forward(args[0], **params)
-        values: list = []  # what forward sees
-        inputs: list = []  # what made it
+        values = [*args]  # what forward sees
+        inputs = [*args]  # what made it
         needs = 0  # where a gradient is wanted: a bit per position
-        bit = 1
         tensors = False
-        for arg in args:
+        for i, arg in enumerate(args):
             if isinstance(arg, Tensor):
                 tensors = True
                 if arg._base is not None:
                     arg._refresh()
                 if arg._requires_grad:
-                    needs |= bit
-                values.append(arg._data)
-                inputs.append(arg.node or arg)
-            else:
-                values.append(arg)
-                inputs.append(arg)
-            bit += bit
+                    needs |= 1 << i
+                values[i] = arg._data
+                inputs[i] = arg.node or arg
         if not tensors:
-            return self.forward(*values, **params)
+            return self.forward(*args, **params)
         if self.view:
             values[0] = args[0].array  # a view needs memory to look at
         try:

@@ -86,8 +86,7 @@ def vjp(roots: list[Tensor], seeds: list[Any], targets: set | None, create_graph
                     heappush(waiting, (-x.time, x))
         visited.append(node)
     if not retain:  # not before the end: an error on the way leaves the graph whole, and the allocator is quicker
-        for node in visited:
-            node.release()
+        graph.release(visited)
     for leaf in [x for x in gradients if x._hooks is not None]:
         gradients[leaf] = run_hooks(leaf._hooks.values(), gradients[leaf])
     return gradients if targets is None else gradients | found
@@ -222,12 +221,12 @@ def seeds_of(roots, gradients, as_tensors, caller):
                 f"{caller}(): tensor {describe(root)} does not require grad and has no grad_fn: nothing was recorded. "
                 "Set requires_grad on what it is computed from, and compute it outside no_grad()"
             )
-        seed = _one(root, caller) if gradient is None else _fitting(gradient, root, caller)
-        if not as_tensors:
-            seed = (seed._data if isinstance(seed, Tensor) else seed)[()]  # 0-d as a NumPy scalar: several times faster
-        elif not isinstance(seed, Tensor):
-            seed = Tensor(np.asarray(seed))
-        seeds.append(seed)
+        if gradient is None:
+            one = _one(root, caller)
+            seeds.append(Tensor(np.asarray(one)) if as_tensors else one)
+        else:
+            seed = _fitting(gradient, root, caller)
+            seeds.append(seed if as_tensors else seed._data[()])  # 0-d as a NumPy scalar: several times faster
     return seeds
 
 
@@ -364,7 +363,7 @@ def _accumulate(gradients: Any, seeds: list, create_graph: bool) -> None:
             if not recorded:
                 tensor._grad.node = None  # of which only the recording had need
         return
-    handed = {id(s) for s in seeds}
+    handed = {*map(id, seeds)}
     for tensor, g in gradients:
         old = tensor._grad
         if old is None:

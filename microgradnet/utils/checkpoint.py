@@ -80,10 +80,10 @@ class _Run:
     def start(self) -> Any:
         began = graph.clock()
         result = self.function(*self.args, **self.kwargs)
-        for node in _recorded_since(began, result):
-            self.nodes.append(weakref.ref(node))
-            engine.recomputers[node] = self
-            node.release()
+        made = _recorded_since(began, result)
+        self.nodes += map(weakref.ref, made)
+        engine.recomputers.update(dict.fromkeys(made, self))
+        graph.release(made)
         return result
 
     def restore(self) -> None:
