@@ -5,6 +5,7 @@ import functools
 import numpy as np
 import pytest
 from test_compile import NETWORKS, OPTIMIZERS, Twins, data, mlp
+from test_compile_numbers import READ, same, with_gradient
 
 import microgradnet as mg
 import microgradnet.nn.functional as F
@@ -83,6 +84,11 @@ def test_state_that_lies_otherwise_in_memory_is_read_and_written_in_every_call(b
     for k in range(1, 5):
         view.fill_(k)
         assert step(mg.ones(3, 2)).item() == 12 * k and array.tolist() == [[2 * k, 0, 2 * k, 0]] * 3
+
+
+@pytest.mark.parametrize("name", ["n·n", "elu", "clamp", "max", "x**n", "mask", "x@x·n"])
+def test_python_numbers_that_change_are_read_at_each_call(name):
+    same(with_gradient(READ[name]), 0.3, 0.7, 1.5, 0.5, backend="numba", grad=True)
 
 
 def test_results_that_are_kept_stay_as_they_are():

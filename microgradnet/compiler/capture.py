@@ -25,7 +25,8 @@ from ..tensor import Tensor, describe
 from .calls import Asked, Refusal
 from .draws import draw
 from .guards import layout_of, leaves, modes
-from .naming import names_of_arguments
+from .naming import is_number, names_of_arguments
+from .numbers import Numbers, with_numbers, without_numbers
 from .places import Memory, Place
 from .program import Program, Source, Step, Value, values_in
 from .refusals import cannot, listens
@@ -85,7 +86,7 @@ class Recorder:
     lenient: where that cannot be, let the function go on as ever, and keep the error.
     """
 
-    def __init__(self, watch: Watch, changing: Collection[str] = (), lenient: bool = False) -> None:
+    def __init__(self, watch: Watch, changing: Collection[str] = (), lenient: bool = False, tensors: int = 0) -> None:
         self.found, self.lenient = Recording(watch, changing), lenient
         self.error: CompileError | None = None
         self.steps = self.found.program.steps
@@ -105,6 +106,7 @@ class Recorder:
         self.expected: list[np.ndarray] = []  # the writes that were announced
         self.results: dict[Tensor, int] = {}  # that are returned, in order
         self.stepping = False  # whether an optimizer makes its step
+        self.numbers = Numbers(self, tensors)
 
     def fail(self, error: CompileError) -> None:
         """Raise an error, or note it."""
@@ -191,7 +193,8 @@ class Recorder:
             taken = self._promoted(op, args, params, taken)
         parts = output if type(output) is tuple else (output,)
         outs = tuple(Value(y.shape, y.dtype) for y in parts)
-        self.write_down(Step(op, taken, dict(params), outs if type(output) is tuple else outs[0], bool(op.view)))
+        params = {name: self.numbers.given(x) for name, x in params.items()}
+        self.write_down(Step(op, taken, params, outs if type(output) is tuple else outs[0], bool(op.view)))
         for y, out in zip(parts, outs):
             self.memory.new(y, out)
 
@@ -205,7 +208,7 @@ class Recorder:
             return self.value_of(array)
         if isinstance(array, (list, tuple)):
             return type(array)(self._operand(None, part) for part in array)
-        return array
+        return self.numbers.given(array)
 
     def _promoted(self, op: Op, args: list, params: dict, taken: tuple) -> tuple:
         """The operands in the dtype that PyTorch's promotion computes in, where NumPy's is another one."""
@@ -219,7 +222,7 @@ class Recorder:
         return tuple(self._cast(x, dtype) if isinstance(x, Value) else x for x in as_given)
 
     def _cast(self, value: Value, dtype: Any) -> Value:
-        if value.dtype == dtype:
+        if value.dtype == dtype or is_number(value):
             return value
         cast = Value(value.shape, dtype)
         self.write_down(Step(graph.OPS["to"], (value,), {"dtype": dtype}, cast))
@@ -359,29 +362,38 @@ def _of_another_graph(shape: tuple) -> CompileError:
 
 
 def record(function: Callable, args: tuple, kwargs: dict, inputs: list[Tensor], keep_grads: bool = False,
-           changing: Collection[str] = (), lenient: bool = False) -> tuple[Any, Recording | None]:
+           changing: Collection[str] = (), lenient: bool = False,
+           numbers: Collection[int] = ()) -> tuple[Any, Recording | None]:
     """(what the function returns, what was recorded of it)
 
     inputs: the Tensors among the arguments. changing: names of options of optimizers that are not taken for granted.
     lenient: where it cannot be recorded, None instead of a CompileError; it has run as ever then.
+    numbers: which of the Python numbers among the arguments are not taken for granted, either.
     """
     with _one_at_a_time:
-        recorder = Recorder(Watch(function, (*args, *kwargs.values())), changing, lenient)
+        recorder = Recorder(Watch(function, (*args, *kwargs.values())), changing, lenient, len(inputs))
+        args, kwargs = with_numbers((args, kwargs), numbers, recorder.numbers) if numbers else (args, kwargs)
         outer = recording._mode.get()
         names = names_of_arguments(function, args, kwargs)
         for index, tensor in enumerate(inputs):
-            recorder.argument(tensor, index, names.get(tensor, ""))
+            recorder.argument(tensor, index, names.get(id(tensor), ""))
+        for number in recorder.numbers.arguments:
+            number.value.name = names.get(id(number), "")
         recording._mode.set(recorder.on if outer.grad else recorder.off)
         try:
             with listening(recorder), recorder.found.watch.listening():
                 result = function(*args, **kwargs)
+            if numbers and recorder.found.watch.asks_types:
+                raise cannot("the function asks for the type of things, and a number among its arguments changes; give "
+                             "that as a tensor")
             recorder.finish(result, args, kwargs, keep_grads)
             recorder.found.watch.seal()
             if outer.inference:
                 for tensor in recorder.results:
                     tensor._inference = True
-            return result, None if recorder.error else recorder.found
+            return without_numbers(result) if numbers else result, None if recorder.error else recorder.found
         finally:
             recording._mode.set(outer.on if recording._mode.get().grad else outer.off)
-            recorder.on.everything = recorder.off.everything = False  # a circle, which would keep the first arguments
+            recorder.on.everything = recorder.off.everything = False  # circles, which would keep the first arguments
+            recorder.numbers.recorder = None
             del recorder.memory

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import threading
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from .. import graph, recording
@@ -15,6 +15,7 @@ from ..nn import Module
 from ..tensor import Tensor
 from .capture import Recording, record
 from .guards import Guards, leaves
+from .numbers import changed, numbers_in
 from .numpy_printer import numpy_program, program_text
 from .plan import may_refuse
 from .program import Program, Value
@@ -44,6 +45,7 @@ class Compiled:
         self._keep_grads, self._limit = keep_grads, limit
         self._entries: list[_Entry] = []
         self._refused: list[Any] = []  # the keys of calls that cannot be recorded
+        self._taken: list[Any] = []  # those whose numbers are taken for granted
         self.__name__ = type(function).__name__
         functools.update_wrapper(self, function, updated=())
 
@@ -80,7 +82,7 @@ class Compiled:
                 if entry.run is None:
                     return self._function(*args, **kwargs)
                 try:
-                    return entry.call(tensors)
+                    return entry.call(tensors, [*numbers_in((args, kwargs))] if entry.numbers else ())
                 except _REFUSALS:
                     if not entry.may_refuse:
                         raise
@@ -90,24 +92,38 @@ class Compiled:
     def _record(self, key: Any, args: tuple, kwargs: dict, tensors: list[Tensor]) -> Any:
         if recording._mode.get().everything:  # inside another function that is recorded
             return self._function(*args, **kwargs)
-        count = len(self._entries) + len(self._refused)
-        if self._fallback == "eager" and (key in self._refused or count >= self._limit):
+        common, numbers = self._common(key)
+        fitting = [entry for entry in self._entries if entry.key == common and entry.numbers != numbers]
+        count = len(self._entries) - len(fitting)
+        if self._fallback == "eager" and (key in self._refused or count + len(self._refused) >= self._limit):
             return self._function(*args, **kwargs)
-        if len(self._entries) >= self._limit:
+        if count >= self._limit:
             raise CompileError(
                 f"compile(): {self.__name__} was recorded {self._limit} times, each time with other shapes, dtypes, "
                 "modes, numbers or settings than before; give a number that changes as a tensor, raise limit=, or give "
                 "fallback='eager'"
             )
-        lenient = self._fallback == "eager"
-        result, found = record(self._function, args, kwargs, tensors, self._keep_grads, self._changing(key), lenient)
+        result, found = record(self._function, args, kwargs, tensors, self._keep_grads, self._changing(key),
+                               bool(numbers) or self._fallback == "eager", numbers)
         if found is None:
-            self._refused.append(key)
+            (self._taken if numbers else self._refused).append(common)
             return result
         run = None if found.differentiable else BACKENDS[self._backend](found.program)
-        self._entries.insert(0, _Entry(key, run, found))
+        self._entries = [_Entry(common, run, found, numbers), *(e for e in self._entries if e not in fitting)]
         return result
 
+    def _common(self, key: Any) -> tuple[Any, list[int]]:
+        """(what a new program is to be for, which of the numbers among the arguments it reads)
+
+        A float that was another one in a call that is like this one but for that is read from then on; a whole number,
+        by which a function often chooses what it does, if there would be too many programs else.
+        """
+        for kinds in ((float,), (float, int)) if len(self._entries) >= self._limit else ((float,),):
+            for entry in self._entries:
+                found = None if entry.guards.watch.asks_types else changed(entry.key, key, kinds)
+                if found is not None and found[1] and found[0] not in self._taken:
+                    return found
+        return key, []
 
     def _changing(self, key: Any) -> set[str]:
         """The options of optimizers that have been others at such calls before, as momentum is under OneCycleLR."""
@@ -143,10 +159,11 @@ class _Entry:
     """One program, the arguments and circumstances it is for, and what a call does beside it.
 
     run is None where a gradient is to flow through the result: then the function itself is called.
+    numbers: which of the Python numbers among the arguments the program reads.
     """
 
-    def __init__(self, key: Any, run: Any, found: Recording) -> None:
-        self.key, self.run = key, run
+    def __init__(self, key: Any, run: Any, found: Recording, numbers: list[int]) -> None:
+        self.key, self.run, self.numbers = key, run, numbers
         self.given: list[Any] = [place for place, value in found.gradients if value is not None]
         self.cleared: list[Any] = [place for place, value in found.gradients if value is None]
         self.lock = threading.Lock()  # the program computes in memory of its own
@@ -165,12 +182,15 @@ class _Entry:
                 self.run.bind()
                 self.stamp = graph.stamper([tensor.array for tensor in self.written])
 
-    def call(self, tensors: list[Tensor]) -> Any:
+    def call(self, tensors: list[Tensor], numbers: Sequence[float]) -> Any:
         """Run the program, and do what is beside it."""
+        inputs = [t.array for t in tensors] if tensors else []
+        if numbers:
+            inputs += [numbers[i] for i in self.numbers]
         before = self.generators and [(generator, generator.get_state()) for generator in self.generators]
         try:
             with self.lock:
-                outputs = self.run.run([t.array for t in tensors] if tensors else tensors)
+                outputs = self.run.run(inputs)
         except _REFUSALS:
             for generator, state in before:
                 generator.set_state(state)
@@ -210,9 +230,11 @@ def compile(model: Any = None, *, backend: str = "numpy", fallback: str | None =
 
     The first call with arguments of certain shapes and dtypes runs the function and records every operation: forward,
     backward, the optimizer's update. From then on such calls run the program. Parameters, buffers, an optimizer's state
-    and learning rate are read anew at each call; other Python numbers, a module's mode and its parameters are watched,
-    and a change is recorded as a program of its own, up to `limit` of them. What is written into the `__dict__` of a
-    module, and not set as its attribute, goes unnoticed.
+    and learning rate are read anew at each call, and so is a float among the arguments once it has changed, unless the
+    function needs the number itself, as for `math.sqrt`. Other Python numbers, a module's mode and its parameters are
+    watched, and a change is recorded as a program of its own, up to `limit` of them; whole numbers among the arguments
+    are read, too, before there are more. What is written into the `__dict__` of a module, and not set as its attribute,
+    goes unnoticed.
 
     model: a function, such as a training step, or a Module; None makes a decorator. A result through which a gradient
         is to flow later comes from the function itself: what is compiled leaves no graph behind. Other results are the

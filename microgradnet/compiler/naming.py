@@ -13,6 +13,7 @@ import numpy as np
 from ..nn import Module
 from ..tensor import Tensor
 from .program import Value
+from .traced import Traced
 
 LITERALS = (bool, int, float, str, np.generic, np.dtype, type, type(None), type(...))  # what `literal` can write
 _WORDS = {0: "zero", 1: "one", 2: "two", 0.5: "half"}
@@ -45,27 +46,27 @@ class Names:
                 return self(f"{stem}{n}")
 
 
-def names_of_arguments(function: Any, args: tuple, kwargs: dict) -> dict[Tensor, str]:
-    """What the tensors among a call's arguments are called in the function."""
+def names_of_arguments(function: Any, args: tuple, kwargs: dict) -> dict[int, str]:
+    """What the tensors and Numbers among a call's arguments, by their ids, are called in the function."""
     try:
         signature = inspect.signature(function.forward if isinstance(function, Module) else function)
         bound = signature.bind(*args, **kwargs).arguments
     except (TypeError, ValueError):
         return {}
-    names: dict[Tensor, str] = {}
+    names: dict[int, str] = {}
     for name, value in bound.items():
-        found: list[Tensor] = []
-        _tensors(value, found)
+        found: list[int] = []
+        _named(value, found)
         names.update(zip(found, [name] if len(found) == 1 else (f"{name}{i}" for i in range(1, len(found) + 1))))
     return names
 
 
-def _tensors(tree: Any, into: list) -> None:
-    if isinstance(tree, Tensor):
-        into.append(tree)
+def _named(tree: Any, into: list) -> None:
+    if isinstance(tree, (Tensor, Traced)):
+        into.append(id(tree))
     elif isinstance(tree, (list, tuple, dict)):
         for part in tree.values() if isinstance(tree, dict) else tree:
-            _tensors(part, into)
+            _named(part, into)
 
 
 def names_of_state(modules: Iterable[Module]) -> dict[Tensor, str]:

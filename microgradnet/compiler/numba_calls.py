@@ -136,9 +136,8 @@ class _Printer:
     def read(self) -> None:
         """Where everything is that comes from outside."""
         for value in self.layout.home:
-            source = value.source
-            if is_number(value) and source is not None and source.kind == "number":
-                self.lines.append(f"{self.name(self.own(value))}[()] = {self.name(source.read)}()")
+            if is_number(value) and value.source is not None and value.source.kind in ("number", "input"):
+                self.lines.append(f"{self.name(self.own(value))}[()] = {self.source(value)}")
         for value, i in self.index.items():
             source = value.source
             if source is None:  # to be returned; in the memory of the call before, if its result is gone

@@ -15,6 +15,7 @@ from .guards import modes
 from .naming import names_of_state
 from .program import Value
 from .refusals import cannot
+from .traced import Traced
 
 if TYPE_CHECKING:
     from .capture import Recorder
@@ -55,6 +56,8 @@ _CONSTANT = (bool, int, float, str, bytes, type(None), np.dtype, np.generic, dev
 
 
 def _checked(part: Any) -> None:
+    if isinstance(part, Traced):
+        raise cannot("the function returns a number that is an argument; return tensors")
     if not isinstance(part, _CONSTANT):
         raise cannot(f"the function returns a {type(part).__name__}; return tensors, or tuples, lists, dicts, "
                      "dataclasses of them")

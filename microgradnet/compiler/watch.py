@@ -50,6 +50,7 @@ class Watch:
         self.others: list[tuple[str, Callable[[], Any], Any]] = []
         self.modules: dict[Module, None] = {}
         self.problems: list[str] = []  # what was done that a program would not do
+        self.asks_types = False  # whether code that ran names type(), to which a Number is no float
         self._functions: dict[types.CodeType, list[types.FunctionType]] = {}  # that may be called
         self._entered: set[types.FunctionType] = set()
         self._seen: dict[tuple, Any] = {}  # what was looked at, with the names that were looked for
@@ -237,6 +238,7 @@ class Watch:
             holders = () if new else gc.get_referrers(code)
             self._functions[code] = [f for f in holders if isinstance(f, types.FunctionType)]
         names = _read_by(code)
+        self.asks_types |= "type" in names.globals
         for function in self._functions[code]:
             if function not in self._entered:
                 self._entered.add(function)

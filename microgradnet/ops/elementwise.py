@@ -70,7 +70,7 @@ reciprocal = Op("reciprocal", _quiet(np.reciprocal), lambda g, y, _x: -g * (y * 
 
 def _power(a, b, /):
     with np.errstate(all="ignore"):
-        if type(b) is int and b < 0 and getattr(a, "dtype", _INT64).kind in "iub":
+        if isinstance(b, int) and b < 0 and getattr(a, "dtype", _INT64).kind in "iub":
             raise ValueError("whole numbers have no negative powers; convert the base with .float()")
         try:
             return a**b
@@ -205,10 +205,10 @@ def _comparison(compare: np.ufunc) -> Callable:
     """NumPy compares numbers of different kinds exactly, PyTorch after promotion."""
 
     def forward(a, b, /):
-        if type(b) in (float, int, bool):
-            mixed = type(b) is float and a.dtype.kind != "f"
-        else:
+        if hasattr(b, "dtype"):
             mixed = getattr(a, "dtype", None) is not b.dtype
+        else:
+            mixed = isinstance(b, float) and a.dtype.kind != "f"
         if mixed:
             dtype = promote((a, b))
             a, b = (v.astype(dtype) if hasattr(v, "dtype") else dtype.type(v) for v in (a, b))

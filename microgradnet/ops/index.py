@@ -34,7 +34,7 @@ def parse(index: Any) -> tuple[tuple, list[Tensor]]:
             if isinstance(i, slice):
                 if not all(type(k) is int or k is None for k in (i.start, i.stop, i.step)):
                     i = slice(*(None if k is None else operator.index(k) for k in (i.start, i.stop, i.step)))
-            elif isinstance(i, np.integer):
+            elif isinstance(i, (int, np.integer)) and not isinstance(i, bool):
                 i = int(i)
             else:
                 tensors.append(_index_tensor(i))
