@@ -184,7 +184,7 @@ class _Entry:
 
     def call(self, tensors: list[Tensor], numbers: Sequence[float]) -> Any:
         """Run the program, and do what is beside it."""
-        inputs = [t.array for t in tensors] if tensors else []
+        inputs: list[Any] = [t.array for t in tensors] if tensors else []
         if numbers:
             inputs += [numbers[i] for i in self.numbers]
         before = self.generators and [(generator, generator.get_state()) for generator in self.generators]
