@@ -9,7 +9,7 @@ import numpy as np
 
 from ..graph import Op
 from . import special
-from .elementwise import _quiet, erf, exp, minimum, sign, tanh, where
+from .elementwise import _quiet, erf, exp, minimum, tanh, where
 from .public import numpy_names, public
 from .reduce import sum
 
@@ -30,7 +30,7 @@ def _sigmoid(x, /):
 
 sigmoid = Op("sigmoid", _sigmoid, lambda g, y, _x: g * (y * (1 - y)), promotes="float",
              doc="1 / (1 + e⁻ˣ), without overflow and relatively exact for large negative x.")
-relu = Op("relu", lambda x, /: np.maximum(x, _ZERO if x.dtype is _FLOAT32 else 0), lambda g, y, _x: g * sign(y),
+relu = Op("relu", lambda x, /: np.maximum(x, _ZERO if x.dtype is _FLOAT32 else 0), lambda g, y, _x: g * np.sign(y),
           doc="max(x, 0); the gradient at 0 is 0.")
 leaky_relu = Op("leaky_relu", lambda x, /, negative_slope=0.01: np.where(x > 0, x, negative_slope * x),
                 lambda g, _y, x, negative_slope=0.01: where(x > 0, g, negative_slope * g), promotes="float",
