@@ -228,9 +228,11 @@ class _Printer:
         """Steps that are done piece by piece."""
         self.comment(group.steps[0])
         for step in group.steps:
-            if isinstance(self.plan.place[step.out], Result):
+            place = self.plan.place.get(step.out)
+            if place is None or isinstance(place, Result):
                 name = self.name_result(step.out, step)
-                self.body.append(f"{name} = {empty_text(self.samples[step.out])} if {name} is None else {name}")
+                given = f" if {name} is None else {name}" * (place is not None)
+                self.body.append(f"{name} = {empty_text(self.samples[step.out])}{given}")
         before, self.body, self.group = self.body, [], group
         for step in group.steps:
             self.comment(step)
