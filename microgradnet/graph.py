@@ -60,7 +60,7 @@ def stamp(*arrays: np.ndarray) -> None:
     last_write = now = clock()
     for array in arrays:
         memory = array.base
-        if memory is None or type(memory) is not np.ndarray:
+        if type(memory) is not np.ndarray:
             memory = array  # as `owner` says, without a call: an optimizer stamps every parameter in every step
         key = id(memory)
         if key not in _written:

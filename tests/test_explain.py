@@ -1,6 +1,5 @@
 """The stepper: the same numbers as backward, bit for bit; nothing touched; lines of NumPy that give them again."""
 
-
 import numpy as np
 import pytest
 from samples import leaves, samples

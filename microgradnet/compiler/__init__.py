@@ -7,8 +7,7 @@ what the function's Python code reads, and `guards` looks before each call wheth
 is in a program as the book does; `lower` turns operations into calls of NumPy, which `tracing` finds by running
 forwards on `traced` arrays; `updates` does so with an optimizer's formula; `simplify` leaves out what is not needed;
 `plan` says in which memory each value lives, and `pieces` which steps on large arrays go together; `numpy_text` prints
-the result, and `numpy_printer` compiles that.
-`compiled` is what a user calls.
+the result, and `numpy_printer` compiles that. `compiled` is what a user calls.
 
 The native backend goes on from the simplified program: `products` gives matrix products the sums that follow them,
 `fuse` makes loops of the other steps, of those that `scalars` can write as statements on numbers, and `layout` says

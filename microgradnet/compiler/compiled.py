@@ -92,10 +92,12 @@ class Compiled:
     def _record(self, key: Any, args: tuple, kwargs: dict, tensors: list[Tensor]) -> Any:
         if recording._mode.get().everything:  # inside another function that is recorded
             return self._function(*args, **kwargs)
+        if key in self._refused:
+            return self._function(*args, **kwargs)
         common, numbers = self._common(key)
         fitting = [entry for entry in self._entries if entry.key == common and entry.numbers != numbers]
         count = len(self._entries) - len(fitting)
-        if self._fallback == "eager" and (key in self._refused or count + len(self._refused) >= self._limit):
+        if self._fallback == "eager" and count + len(self._refused) >= self._limit:
             return self._function(*args, **kwargs)
         if count >= self._limit:
             raise CompileError(

@@ -145,7 +145,6 @@ class Numbers(Trace):
         """The function does with a number what cannot be written down."""
         if self.recorder is not None and self.recorder.error is None and not _in_an_operation():
             self.recorder.fail(cannot(f"the function {why}, which is an argument"))
-        return None
 
     def _write_down(self, step: Step) -> None:
         if self.recorder is not None and self.recorder.error is None:
