@@ -53,7 +53,7 @@ def strided(memory, at, shape, steps):
     return np.ndarray(shape, memory.dtype, flat, 0, (size * row, size * column))
 
 
-def tile(kind, rows, columns, length, a_steps, b_steps, c_row, adds):
+def tile(kind, vector, rows, columns, length, a_steps, b_steps, c_row, adds):
     assert a_steps[1] == b_steps[0] == 1 or b_steps[1] == 1
 
     def run(a, a_at, b, b_at, c, c_at, alpha, beta):

@@ -15,6 +15,7 @@ from test_compiler_passes import NETWORKS, Writer, interpreted, network, random_
 
 import microgradnet as mg
 from microgradnet import nn, optim
+from microgradnet.compiler import numba_products
 from microgradnet.compiler.lower import lower
 from microgradnet.compiler.program import Program, Source, Step, Value
 from microgradnet.compiler.simplify import simplify
@@ -189,10 +190,37 @@ def test_training_steps_compiled(name, native):
     check(program, arrays, native)
 
 
+PROCESSORS = {"avx2": (32, 16), "avx512": (64, 32)}  # bytes of a vector, and registers; what is missing takes two
+
+
+@pytest.mark.parametrize("processor", PROCESSORS)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_products_compiled(dtype, native):
+def test_products_compiled(dtype, processor, native, monkeypatch):
+    monkeypatch.setattr(numba_products, "vectors_here", lambda: PROCESSORS[processor])
     run = check(*many_products(np.dtype(dtype)), native)
     assert "gemm" in run.text and "tile" in run.text
+
+
+@pytest.mark.parametrize("vector", [32, 64])
+@pytest.mark.parametrize("kind", ["f4", "f8"])
+def test_inner_products_of_any_length(kind, vector, native):
+    from microgradnet.compiler import native as names
+    from microgradnet.compiler.tiles import tile
+
+    rng = np.random.default_rng(0)
+    for rows, columns, length in (1, 1, 1), (2, 2, 3), (1, 3, 5), (3, 4, 7), (2, 5, 16), (2, 6, 27), (3, 1, 34), (1, 9, 61):
+        a, b, c = (rng.standard_normal(shape).astype(kind) for shape in
+                   ((rows, length), (columns, length), (rows + 1, columns + 1)))  # fmt: skip
+        right = c.copy()
+        right[:-1, :-1] = 2 * (a @ b.T) - c[:-1, :-1]
+        scope = vars(names) | {
+            "tile": tile(kind, vector, rows, columns, length, (length, 1), (1, length), columns + 1, True)
+        }
+        number = {"f4": "np.float32", "f8": "np.float64"}[kind]
+        exec("@njit\ndef run(a, b, c):\n"
+             f"    tile({kind}(a), 0, {kind}(b), 0, {kind}(c), 0, {number}(2), {number}(-1))", scope)  # fmt: skip
+        scope["run"](a.ctypes.data, b.ctypes.data, c.ctypes.data)
+        np.testing.assert_allclose(c, right, rtol=0, atol={"f4": 1e-5, "f8": 1e-13}[kind])
 
 
 @pytest.mark.parametrize("seed", range(3))

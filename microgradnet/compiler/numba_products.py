@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from typing import NamedTuple
 
 SMALL = 1 << 22  # multiplications, above which BLAS is as fast, or has several threads
 _LONGEST_OUTER = 512  # outer products, above which b does not stay near unless it is copied, as BLAS does
-_REGISTERS = 16  # of vectors
+_LINE, _LANE = 64, 16  # bytes: what comes from the cache at once; within which numbers go to other places quickly
 
 
 class Matrix(NamedTuple):
@@ -52,18 +53,32 @@ def small_product(kind: str, a: Matrix, b: Matrix, c: Matrix, adds: bool) -> str
     inner = a.steps[1] == b.steps[0] == 1  # so is each sum; else it is made of outer products
     if rows * length * columns > SMALL or c.steps[1] > 1 or not inner and (b.steps[1] != 1 or length > _LONGEST_OUTER):
         return None
-    height, breadth = _best_tile(rows, columns, inner, {"f4": 8, "f8": 4}[kind])
+    size = {"f4": 4, "f8": 8}[kind]
+    vector, registers = vectors_here()
+    if inner and length * size < 4 * vector:  # longer ones would have more to add up in the end than before
+        vector = min(vector, 32)
+    height, breadth = _best_tile((rows, length, columns), inner, size, vector, registers)
     tiles: list[str] = []
     body: list[str] = []
     for j in _pieces(columns, breadth):
         body.append(f"    for j in {j}:")
         for i in _pieces(rows, height):
             name = f"NAME_tile_{len(tiles) + 1}"
-            sizes = f"{kind!r}, {i.step}, {j.step}, {length}, {a.steps}, {b.steps}, {c.steps[0]}, {adds}"
+            sizes = f"{kind!r}, {vector}, {i.step}, {j.step}, {length}, {a.steps}, {b.steps}, {c.steps[0]}, {adds}"
             places = f"a, {a.steps[0]} * i, b, {b.steps[1]} * j, c, {c.steps[0]} * i + j"
             tiles.append(f"{name} = tile({sizes})")
             body += [f"        for i in {i}:", f"            {name}({places}, alpha, beta)"]
     return "\n".join([*tiles, "\n\n@njit(**OPTIONS)\ndef NAME(a, b, c, alpha, beta):", "    apart()", *body]) + "\n"
+
+
+@functools.cache
+def vectors_here() -> tuple[int, int]:
+    """(bytes of a vector, how many registers for vectors there are) on this processor."""
+    try:
+        from llvmlite import binding
+    except ImportError:  # where the text is not to be compiled
+        return 32, 16
+    return (64, 32) if binding.get_host_cpu_features().get("avx512f") else (32, 16)
 
 
 def _pieces(n: int, size: int) -> list[range]:
@@ -72,19 +87,29 @@ def _pieces(n: int, size: int) -> list[range]:
     return [r for r in (range(0, whole, size), range(whole, n, n - whole or 1)) if r]
 
 
-def _best_tile(rows: int, columns: int, inner: bool, width: int) -> tuple[int, int]:
-    """The size of tiles that takes the fewest cycles, and of several such the fewest kinds. width: of a vector."""
-    width = 1 if inner else width
+def _best_tile(shape: tuple[int, int, int], inner: bool, size: int, vector: int, registers: int) -> tuple[int, int]:
+    """The rows and columns of tiles that take the fewest cycles, and of several such the fewest kinds.
 
-    def cycles(height: int, breadth: int) -> int:
+    shape: rows, length, columns. size, vector: bytes of a number and of a vector.
+    """
+    rows, length, columns = shape
+    width = vector // size
+    across = 1 if inner else width
+    load = 1 + vector / _LINE  # a vector that lies on two lines is loaded twice, and most begin anywhere
+
+    def cycles(height: int, breadth: int) -> float:
         """In halves of a cycle: one for each product, or load, and at least the eight that a sum waits for another."""
-        vectors = breadth // width + (breadth % width).bit_count()
+        vectors = breadth // across + (breadth % across).bit_count()
         sums = height * vectors
-        fits = sums + (height if inner else vectors) + 1 <= _REGISTERS
-        return max(sums, height + vectors, 8) * (1 if fits else 2)
+        fits = sums + (height if inner else vectors) + 1 <= registers
+        step = max(sums, height * (load if inner else 1) + vectors * load, 8) * (1 if fits else 2)
+        if not inner:
+            return step * length
+        lane = _LANE // size
+        return step * length / width + height * -(-breadth // lane) * 4 * lane  # to add up the numbers of vectors
 
-    def total(tile: tuple[int, int]) -> tuple[int, int]:
+    def total(tile: tuple[int, int]) -> tuple[float, int]:
         pieces = [(i, j) for i in _pieces(rows, tile[0]) for j in _pieces(columns, tile[1])]
         return sum(len(i) * len(j) * cycles(i.step, j.step) for i, j in pieces), len(pieces)
 
-    return min(((height, width * vectors) for height in range(1, 8) for vectors in range(1, 8)), key=total)
+    return min(((height, across * vectors) for height in range(1, 8) for vectors in range(1, 8)), key=total)

@@ -14,17 +14,17 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-VECTOR = 32  # bytes
 Steps = tuple[int, int]
 _WHOLE = ir.IntType(64)
 
 
-def tile(kind: str, rows: int, columns: int, length: int, a_steps: Steps, b_steps: Steps, c_row: int,
+def tile(kind: str, vector: int, rows: int, columns: int, length: int, a_steps: Steps, b_steps: Steps, c_row: int,
          adds: bool) -> Callable:  # fmt: skip
     """c ← α a b + β c for one tile, as a function (a, its first element, b, …, c, …, α, β).
 
-    kind: "f4" or "f8". length: of the sums. Steps: by how many elements a row and a column move on. The rows of c lie
-    in one piece each, `c_row` apart; so do those of b, or those of a and the columns of b. adds: whether β c is added.
+    kind: "f4" or "f8". vector: how many bytes it has. length: of the sums. Steps: by how many elements a row and a
+    column move on. The rows of c lie in one piece each, `c_row` apart; so do those of b, or those of a and the columns
+    of b. adds: whether β c is added.
     """
     element = {"f4": types.float32, "f8": types.float64}[kind]
     memory = types.CPointer(element)
@@ -33,7 +33,8 @@ def tile(kind: str, rows: int, columns: int, length: int, a_steps: Steps, b_step
     def tile(context: Any, a: Any, a_at: Any, b: Any, b_at: Any, c: Any, c_at: Any, alpha: Any, beta: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             a, a_at, b, b_at, c, c_at, alpha, beta = args
-            writer = _Writer(builder, ir.FloatType() if kind == "f4" else ir.DoubleType(), rows, columns, length)
+            real = ir.FloatType() if kind == "f4" else ir.DoubleType()
+            writer = _Writer(builder, real, vector, rows, columns, length)
             a, b, c = (builder.gep(x, [at]) for x, at in ((a, a_at), (b, b_at), (c, c_at)))
             if a_steps[1] == b_steps[0] == 1:
                 totals = writer.inner(a, a_steps[0], b, b_steps[1])
@@ -51,10 +52,11 @@ def tile(kind: str, rows: int, columns: int, length: int, a_steps: Steps, b_step
 class _Writer:
     """Writes a tile in LLVM's instructions, in vectors of one kind of number."""
 
-    def __init__(self, builder: Any, real: Any, rows: int, columns: int, length: int) -> None:
+    def __init__(self, builder: Any, real: Any, vector: int, rows: int, columns: int, length: int) -> None:
         self.builder, self.real, self.rows, self.columns, self.length = builder, real, rows, columns, length
         self.bytes = 4 if isinstance(real, ir.FloatType) else 8
-        self.width = VECTOR // self.bytes
+        self.width = vector // self.bytes
+        self.lane = 16 // self.bytes  # numbers go to other places most quickly within 16 bytes
 
     # --- the sums: (row, column, how many columns, their sums) ------------------------------------------------------
 
@@ -73,8 +75,9 @@ class _Writer:
     def inner(self, a: Any, a_row: int, b: Any, b_column: int) -> list[tuple[int, int, int, Any]]:
         """As inner products: pieces of rows of a times pieces of columns of b."""
         builder, places = self.builder, [(i, j) for i in range(self.rows) for j in range(self.columns)]
+        groups = [range(j, min(j + self.lane, self.columns)) for j in range(0, self.columns, self.lane)]
 
-        def sums_of(width: int, count: int, start: int) -> dict[tuple[int, int], Any]:
+        def sums_of(width: int, count: int, start: int) -> list[Any]:
             sums = {place: _Sum(builder, self.type(width)) for place in places}
             with cgutils.for_range(builder, ir.Constant(_WHOLE, count)) as loop:
                 row = [self.load(a, width, loop.index, width, i * a_row + start) for i in range(self.rows)]
@@ -82,14 +85,16 @@ class _Writer:
                     y = self.load(b, width, loop.index, width, j * b_column + start)
                     for i in range(self.rows):
                         sums[i, j].add(row[i], y)
-            return {place: self.added_up(total.value(), width) for place, total in sums.items()}
+            return [self.added_up([sums[i, j].value() for j in group], width)
+                    for i in range(self.rows) for group in groups]  # fmt: skip
 
         whole = self.length // self.width
         totals = sums_of(self.width, whole, 0)
         for start, width in self.pieces(self.length % self.width):
-            rest = sums_of(width, 1, whole * self.width + start)
-            totals = {place: builder.fadd(totals[place], rest[place]) for place in places}
-        return [(i, j, 1, totals[i, j]) for i, j in places]
+            totals = [*map(builder.fadd, totals, sums_of(width, 1, whole * self.width + start))]
+        found = zip([(i, group) for i in range(self.rows) for group in groups], totals)
+        return [(i, group[start], width, self.part(total, start, width))
+                for (i, group), total in found for start, width in self.pieces(len(group))]  # fmt: skip
 
     # --- vectors ----------------------------------------------------------------------------------------------------
 
@@ -123,14 +128,47 @@ class _Writer:
         first = self.builder.insert_element(nothing, x, ir.Constant(ir.IntType(32), 0))
         return self.builder.shuffle_vector(first, nothing, ir.Constant(ir.VectorType(ir.IntType(32), width), None))
 
-    def added_up(self, x: Any, width: int) -> Any:
-        """The sum of the numbers of a vector."""
+    def added_up(self, several: list[Any], width: int) -> Any:
+        """The sums of at most `lane` vectors, each of its numbers, as one vector of as many.
+
+        Neighbours are added, which makes one vector of two: fewer steps than to add up each for itself.
+        """
+        several = [self.widened(x, width) for x in several]
+        width = max(width, self.lane)
+        several += [ir.Constant(self.type(width), None)] * (self.lane - len(several))
+        while len(several) > 1:
+            several = [*map(self.neighbours_added, several[::2], several[1::2])]
+        (total,) = several
+        while width > self.lane:
+            width //= 2
+            total = self.builder.fadd(self.part(total, 0, width), self.part(total, width, width))
+        return total
+
+    def neighbours_added(self, x: Any, y: Any) -> Any:
+        """In each lane the sums of two neighbours each, first those of x, then those of y."""
+        n, lane = x.type.count, self.lane
+        even = [first + i for start in range(0, n, lane) for first in (start, n + start) for i in range(0, lane, 2)]
+        return self.builder.fadd(self.chosen(x, y, even), self.chosen(x, y, [i + 1 for i in even]))
+
+    def widened(self, x: Any, width: int) -> Any:
+        """A vector, or a number, with zeros behind it, so that it fills a lane."""
+        zeros = ir.Constant(ir.VectorType(self.real, max(width, self.lane)), None)
         if width == 1:
+            return self.builder.insert_element(zeros, x, ir.Constant(ir.IntType(32), 0))
+        if width >= self.lane:
             return x
-        name = f"llvm.vector.reduce.fadd.v{width}f{8 * self.bytes}"
-        kind = ir.FunctionType(self.real, [self.real, self.type(width)])
-        function = cgutils.get_or_insert_function(self.builder.module, kind, name)
-        return self.builder.call(function, [ir.Constant(self.real, -0.0), x], fastmath=("reassoc",))
+        nothing = ir.Constant(x.type, None)
+        return self.chosen(x, nothing, [min(i, width) for i in range(self.lane)])
+
+    def part(self, x: Any, start: int, width: int) -> Any:
+        """Numbers of a vector: a shorter one, or a single one."""
+        if width == 1:
+            return self.builder.extract_element(x, ir.Constant(ir.IntType(32), start))
+        return self.chosen(x, ir.Constant(x.type, ir.Undefined), [*range(start, start + width)])
+
+    def chosen(self, x: Any, y: Any, places: list[int]) -> Any:
+        """A vector of the numbers at some places of two vectors, those of y counted on from those of x."""
+        return self.builder.shuffle_vector(x, y, ir.Constant(ir.VectorType(ir.IntType(32), len(places)), places))
 
     def finish(self, c: Any, offset: int, width: int, total: Any, alpha: Any, beta: Any) -> None:
         """c ← α total + β c at one place."""
