@@ -177,12 +177,11 @@ def _power_of_2(k):
 @njit(**FUSED)
 def exp_f4(x):
     """e^x of a float32, in arithmetic that vectorises (a call of the C library does not)."""
-    inside = x if x > np.float32(-104) else np.float32(-104)
-    inside = inside if inside < np.float32(89) else np.float32(89)
+    inside = np.float32(-104) if x < np.float32(-104) else x  # nan stays
+    inside = np.float32(89) if inside > np.float32(89) else inside
     k, y = _reduced(inside)
     half = k >> np.int32(1)  # 2^k alone may be out of range where e^x is not
-    y = (np.float32(1) + y) * _power_of_2(half) * _power_of_2(k - half)
-    return x if x != x else y
+    return (np.float32(1) + y) * _power_of_2(half) * _power_of_2(k - half)
 
 
 # tanh x = x P(x²) / Q(x²) for |x| ≤ 9.02, beyond which it is ±1 in float32: of all quotients of two polynomials of the
@@ -194,15 +193,14 @@ Q0, Q1, Q2, Q3, Q4 = (np.float32(c) for c in (1, 0.46713033, 2.58710724e-2, 3.28
 @njit(**FUSED)
 def tanh_f4(x):
     """tanh x of a float32, to 4e-7."""
-    inside = x if x > np.float32(-9.02) else np.float32(-9.02)
-    inside = inside if inside < np.float32(9.02) else np.float32(9.02)
+    inside = np.float32(-9.02) if x < np.float32(-9.02) else x  # nan stays
+    inside = np.float32(9.02) if inside > np.float32(9.02) else inside
     x2 = inside * inside
     x4 = x2 * x2
     y = inside * ((P0 + x2 * P1) + x4 * ((P2 + x2 * P3) + x4 * P4))
     y /= (Q0 + x2 * Q1) + x4 * ((Q2 + x2 * Q3) + x4 * Q4)
-    y = y if y > np.float32(-1) else np.float32(-1)
-    y = y if y < np.float32(1) else np.float32(1)
-    return x if x != x else y
+    y = np.float32(-1) if y < np.float32(-1) else y
+    return np.float32(1) if y > np.float32(1) else y
 
 
 @njit(**OPTIONS)
