@@ -1,6 +1,6 @@
 """One training step of each workload in every library at hand, as a multiple of hand-written NumPy.
 
-float32, two threads; each library in processes of its own, which take turns in every round; medians over all rounds.
+float32; each library in processes of its own, which take turns in every round; medians over all rounds.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from benchmarks.chart import chart
 from benchmarks.check import check
 from benchmarks.libraries import LIBRARIES
 from benchmarks.timing import CLOCKS, ENOUGH
-from benchmarks.workloads import WORKLOADS, program_of
+from benchmarks.workloads import THREADS, WORKLOADS, program_of
 
 ROOT = Path(__file__).resolve().parents[1]
 PAUSE = 0.06  # seconds: so long may the threads of a library wait for more work, and be in the way of the next one
@@ -40,7 +40,8 @@ def options():
     parser.add_argument("--library", nargs="+", choices=LIBRARIES, default=LIBRARIES, metavar="NAME")
     parser.add_argument("--processes", type=positive, default=5, help="processes per workload and library (default 5)")
     parser.add_argument("--rounds", type=positive, default=5, help="rounds per process (default 5)")
-    parser.add_argument("--threads", type=positive, default=2, help="threads of the libraries (default 2)")
+    parser.add_argument("--threads", type=positive, help="threads of the libraries (default "
+                        f"1; {', '.join(f'{name}: {n}' for name, n in THREADS.items())})")  # fmt: skip
     parser.add_argument("--clock", choices=CLOCKS, default="wall", help="what is counted: wall time (default) "
                         "or, for one thread on a busy machine, the processor's")  # fmt: skip
     parser.add_argument("--keep-heap", action="store_true", help="glibc keeps freed memory: no page faults")
@@ -100,15 +101,17 @@ def measure(libraries, workloads, processes, rounds, threads, clock, keep_heap):
 
     In a turn each pair has a new process. Those of a workload live side by side and take turns, a block of steps each,
     so that whatever else the machine does meets all of them alike; in each round another one is the first.
+    threads: how many a library may use; None for as many as `THREADS` has for the workload, else one.
     """
     pairs = [(w, library) for w in workloads for library in libraries if program_of(w, library) is not None]
     times = {pair: [] for pair in pairs}
     for turn in range(processes):
         for workload in (progress := tqdm(workloads, leave=False, disable=None)):
             progress.set_postfix_str(f"turn {turn + 1} {workload}")
+            n = threads or THREADS.get(workload, 1)
             names = [library for w, library in pairs if w == workload]
             with contextlib.ExitStack() as stack:
-                timers = {name: stack.enter_context(Timer(name, workload, threads, clock, keep_heap)) for name in names}
+                timers = {name: stack.enter_context(Timer(name, workload, n, clock, keep_heap)) for name in names}
                 start = time.perf_counter()
                 for i in range(rounds):
                     if i and time.perf_counter() - start > ENOUGH * len(names):
@@ -128,9 +131,11 @@ def new_figures(libraries, arguments):
     if hasattr(os, "getloadavg") and os.getloadavg()[0] > 0.5:
         print("This machine is busy: waiting threads make figures of small networks meaningless.", file=sys.stderr)
     how = {name: getattr(arguments, name) for name in ("processes", "rounds", "threads", "clock")}
+    more = [f"{name}: {n}" for name, n in THREADS.items() if name in arguments.workload]
+    told = arguments.threads or ", ".join(["1", *more])
     turns = measure(libraries, arguments.workload, **how, keep_heap=arguments.keep_heap)
     for turn, seconds in enumerate(turns, start=1):
-        yield {"run": report.circumstances() | how | {"processes": turn}, "seconds": seconds}
+        yield {"run": report.circumstances() | how | {"processes": turn, "threads": told}, "seconds": seconds}
 
 
 def main():

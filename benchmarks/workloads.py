@@ -32,6 +32,7 @@ CLASSIFIERS = {  # name: (sizes, batch, optimizer); ReLU and cross-entropy
     "adam-small": ((784, 100, 10), 32, "adam"),
 }
 WORKLOADS = ("nndl", *CLASSIFIERS, "chain", "elem", "conv", "epoch", "op")
+THREADS = {"wide": 2}  # of which a library may use more than one: where its products are worth dividing
 
 
 def program_of(workload, library):
