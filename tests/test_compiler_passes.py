@@ -193,6 +193,14 @@ def test_a_new_value_is_not_written_over_an_old_one_that_is_still_read():
     check_passes(w.program(late, writes=[(s, new)]), w.inputs)
 
 
+def test_what_a_new_value_is_made_from_may_take_the_old_ones_place():
+    w = Writer(np.arange(1.0, 5), states=(np.ones(4),))
+    (x,), (s,) = w.values, w.states
+    new = w("add", w("mul", s, 0.9), w("mul", x, 0.1))
+    run = check_passes(w.program(w("sum", new), writes=[(s, new)]), w.inputs)
+    assert len(run.plan.buffers) == 1  # for 0.1 x
+
+
 UNARY = ["neg", "tanh", "sigmoid", "relu", "square", "abs", "sign", "exp", "gelu", "softplus", "leaky_relu"]
 BINARY = ["add", "sub", "mul", "div", "maximum", "minimum"]
 
@@ -289,6 +297,18 @@ def test_an_old_value_overwritten_too_early_is_caught(monkeypatch):
                               if new in makers and planning.takes_out(makers[new], self.samples)}
 
     monkeypatch.setattr(planning._Planner, "targets_in_place", at_once)
+    assert fails_somewhere()
+
+
+def test_a_states_place_taken_for_too_long_is_caught(monkeypatch):
+    right = planning._Planner.may_take
+
+    def takes(self, place, key, i, step):
+        if place in self.written and i > self.refusal and planning._key(self.samples[place]) == key:
+            return True
+        return right(self, place, key, i, step)
+
+    monkeypatch.setattr(planning._Planner, "may_take", takes)
     assert fails_somewhere()
 
 

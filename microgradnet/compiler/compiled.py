@@ -150,10 +150,12 @@ class CompiledModule(Module):
 
 
 def _tensor(data: Any, inference: bool = False) -> Tensor:
-    """A tensor without a history."""
-    made = _new(Tensor)._set(data)
-    if inference:
-        made._inference = True
+    """A tensor without a history, as `Tensor._set` makes it, without a call."""
+    made = _new(Tensor)
+    made._data = data
+    made.node = made._grad = made._base = None
+    made._requires_grad = False
+    made._inference = inference
     return made
 
 
@@ -168,6 +170,7 @@ class _Entry:
         self.key, self.run, self.numbers = key, run, numbers
         self.given: list[Any] = [place for place, value in found.gradients if value is not None]
         self.cleared: list[Any] = [place for place, value in found.gradients if value is None]
+        self.by_number = any(type(place) is int for place, _ in found.gradients)  # some of them are arguments
         self.lock = threading.Lock()  # the program computes in memory of its own
         self.result, self.training, self.inference = found.result, found.training, found.modes[1]
         self.single = isinstance(found.result, Value)
@@ -197,10 +200,14 @@ class _Entry:
             for generator, state in before:
                 generator.set_state(state)
             raise
-        for place in self.cleared:
-            (tensors[place] if type(place) is int else place)._grad = None
-        for place, array in zip(self.given, outputs):
-            (tensors[place] if type(place) is int else place)._grad = _tensor(array)
+        given, cleared = self.given, self.cleared
+        if self.by_number:
+            given, cleared = ([tensors[place] if type(place) is int else place for place in places]
+                              for places in (given, cleared))  # fmt: skip
+        for tensor in cleared:
+            tensor._grad = None
+        for tensor, array in zip(given, outputs):
+            tensor._grad = _tensor(array)
         if self.written:
             self.stamp()
         if self.training:
@@ -210,7 +217,7 @@ class _Entry:
         if self.single:
             return _tensor(outputs[-1], self.inference)
 
-        results = iter(outputs[len(self.given):])
+        results = iter(outputs[len(given):])
         made: list[Tensor] = []
 
         def fill(part: Any) -> Any:

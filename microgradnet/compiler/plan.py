@@ -1,7 +1,8 @@
 """The plan: in which memory each value of a program lives.
 
 A buffer is used again when the value in it has been read for the last time, or at once, when the step that reads it
-last may write its result in its place. A new weight takes the old one's place if nothing reads the old one after that.
+last may write its result in its place. A new weight takes the old one's place if nothing reads the old one after that,
+and so may what it is made from.
 What a call returns is made anew each time, or, if it is large, in memory that its caller provides.
 """
 
@@ -178,7 +179,7 @@ class _Planner:
 
         Nothing is written before the last step that may raise an error: then a call that fails has done nothing.
         """
-        refusal = max((i for i, step in enumerate(self.program.steps) if may_refuse(step)), default=-1)
+        self.refusal = max((i for i, step in enumerate(self.program.steps) if may_refuse(step)), default=-1)
         maker = {step.out: (i, step) for i, step in enumerate(self.program.steps) if isinstance(step.out, Value)}
         found: dict[Value, Value] = {}
         for target, new in self.program.writes:
@@ -188,11 +189,12 @@ class _Planner:
             alike = target.shape == new.shape and target.dtype == new.dtype
             read_after = self.last.get(target, -1) > i
             operand = any(self.root_of(v) is target for v in values_in((step.args, step.params)))
-            ready = i > refusal and not read_after
+            ready = i > self.refusal and not read_after
             if alike and takes_out(step, self.samples) and ready and (_in_place(step) or not operand):
                 if step.function is np.dot and not self.samples[target].flags.c_contiguous:
                     continue
                 found[new] = target
+        self.written = {target: maker[new] for new, target in found.items()}
         return found
 
     def place_for(self, i: int, step: Step) -> Any:
@@ -204,15 +206,26 @@ class _Planner:
         key = _key(sample)
         operands = dict.fromkeys(self.root_of(v) for v in values_in((step.args, step.params)))
         for operand in operands if _in_place(step) or step.function is updated else ():
-            buffer = self.place.get(operand)
-            if isinstance(buffer, Buffer) and self.last[operand] == i and _key(buffer.sample) == key:
+            place = self.place.get(operand, operand)
+            if self.last[operand] == i and self.may_take(place, key, i, step):
                 if step.function is updated and operand is not step.args[0]:
                     continue
                 if all(self.samples[v].strides == self.samples[step.out].strides and v.shape == step.out.shape
                        for v in values_in(step.args) if self.root_of(v) is operand):
-                    return buffer
+                    return place
         waiting = self.free.get(key)
         return waiting.pop() if waiting else Buffer(sample)
+
+    def may_take(self, place: Any, key: Any, i: int, step: Step) -> bool:
+        """Whether a result may be put where an operand was: in a buffer, or in a state's place, until the new value
+        that belongs there is written."""
+        if isinstance(place, Buffer):
+            return _key(place.sample) == key
+        if place not in self.written or i <= self.refusal or step in self.groups:
+            return False
+        at, maker = self.written[place]
+        last = self.last[step.out]
+        return _key(self.samples[place]) == key and (last < at or last == at and _in_place(maker))
 
     def release(self, i: int, step: Step) -> None:
         """Put the buffers of what is dead after a step where they can be taken."""
