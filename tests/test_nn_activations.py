@@ -36,6 +36,14 @@ def test_values(name):
     np.testing.assert_allclose(y.numpy(), GOLDEN[name][1], atol=1e-9)
 
 
+@pytest.mark.parametrize("slope", [-0.5, 0, 0.0, 1e-3, 0.2, 1, 1.0, 1.5, 2])
+def test_leaky_relu_of_any_slope(slope):
+    x = mg.tensor([-np.inf, -3.0, -0.0, 0.0, 5e-324, 2.0, np.inf, np.nan], dtype=mg.float64)
+    with np.errstate(invalid="ignore"):
+        expected = np.where(x.numpy() > 0, x.numpy(), slope * x.numpy())
+        np.testing.assert_array_equal(F.leaky_relu(x, slope).numpy(), expected)
+
+
 @EACH
 def test_gradients(name):
     x = normal(6, requires_grad=True)

@@ -130,11 +130,11 @@ def _follow(running_mean: Tensor | None, running_var: Tensor | None, input: Tens
     with no_grad():
         if running_mean is not None and input.numel():
             new = ops.mean(input, dim=[d for d in range(input.ndim) if d != 1])
-            running_mean.copy_(running_mean + momentum * (new - running_mean))
+            running_mean.lerp_(new, momentum)
         if running_var is not None and input.numel():
             new = ops.var(input, dim=dims)
             new = new if new.ndim == 1 else ops.mean(new, dim=0)
-            running_var.copy_(running_var + momentum * (new - running_var))
+            running_var.lerp_(new, momentum)
 
 
 def _more_than_one(what: str, input: Tensor, dims: tuple[int, ...]) -> None:
@@ -335,7 +335,7 @@ class _BatchNorm(_ChannelNorm):
             with no_grad():
                 self.num_batches_tracked.add_(1)
             if momentum is None:  # the mean of all batches so far
-                momentum = 1 / self.num_batches_tracked.double()
+                momentum = 1 / self.num_batches_tracked.to(input.dtype)
         by_batch = self.training or self.running_mean is None
         use = self.track_running_stats or not self.training
         running = (self.running_mean, self.running_var) if use else (None, None)

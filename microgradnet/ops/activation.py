@@ -32,7 +32,14 @@ sigmoid = Op("sigmoid", _sigmoid, lambda g, y, _x: g * (y * (1 - y)), promotes="
              doc="1 / (1 + e⁻ˣ), without overflow and relatively exact for large negative x.")
 relu = Op("relu", lambda x, /: np.maximum(x, _ZERO if x.dtype is _FLOAT32 else 0), lambda g, y, _x: g * np.sign(y),
           doc="max(x, 0); the gradient at 0 is 0.")
-leaky_relu = Op("leaky_relu", lambda x, /, negative_slope=0.01: np.where(x > 0, x, negative_slope * x),
+
+
+def _leaky_relu(x, /, negative_slope=0.01):
+    below = negative_slope * x
+    return np.maximum(x, below) if 0 < negative_slope <= 1 else np.where(x > 0, x, below)
+
+
+leaky_relu = Op("leaky_relu", _leaky_relu,
                 lambda g, _y, x, negative_slope=0.01: where(x > 0, g, negative_slope * g), promotes="float",
                 doc="x for x > 0, negative_slope · x elsewhere.")
 
@@ -73,20 +80,23 @@ _TANH_A, _TANH_B = math.sqrt(2 / math.pi), 0.044715
 
 def _gelu(x, /, approximate="none"):
     if approximate == "tanh":
-        return 0.5 * x * (1 + np.tanh(_TANH_A * (x + _TANH_B * (x * x * x))))
-    if approximate != "none":
+        share = np.tanh(_TANH_A * (x + _TANH_B * (x * x * x)))
+    elif approximate == "none":
+        share = special.erf(x * math.sqrt(0.5))
+    else:
         raise ValueError(f"approximate must be 'none' or 'tanh', got {approximate!r}")
-    return 0.5 * x * (1 + special.erf(x * math.sqrt(0.5)))
+    return 0.5 * x * (1 + share), share
 
 
-def _gelu_rule(g, _y, x, approximate="none"):
+def _gelu_rule(g, _y, x, approximate="none", kept=None):
     if approximate == "tanh":
-        t = tanh(_TANH_A * (x + _TANH_B * (x * x * x)))
-        return g * (0.5 * (1 + t) + (0.5 * _TANH_A) * (x * (1 - t * t)) * (1 + 3 * _TANH_B * (x * x)))
-    return g * (0.5 * (1 + erf(x * math.sqrt(0.5))) + x * (exp(-0.5 * (x * x)) * (1 / math.sqrt(2 * math.pi))))
+        share = tanh(_TANH_A * (x + _TANH_B * (x * x * x))) if kept is None else kept
+        return g * (0.5 * (1 + share) + (0.5 * _TANH_A) * (x * (1 - share * share)) * (1 + 3 * _TANH_B * (x * x)))
+    share = erf(x * math.sqrt(0.5)) if kept is None else kept
+    return g * (0.5 * (1 + share) + x * (exp(-0.5 * (x * x)) * (1 / math.sqrt(2 * math.pi))))
 
 
-gelu = Op("gelu", _gelu, _gelu_rule, promotes="float",
+gelu = Op("gelu", _gelu, _gelu_rule, promotes="float", keeps=True,
           doc="x · Φ(x) with Φ the normal distribution's; approximate='tanh' for the cheaper form.")
 
 

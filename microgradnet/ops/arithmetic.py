@@ -175,6 +175,8 @@ def _lerp(input, end, weight, /):
         raise TypeError(f"start and end need one dtype, got {input.dtype} and {end.dtype}")
     with np.errstate(all="ignore"):
         way = end - input
+        if type(weight) is float:
+            return input + weight * way if abs(weight) < 0.5 else end - way * (1 - weight)
         return np.where(np.abs(weight) < 0.5, input + weight * way, end - way * (1 - weight)).astype(way.dtype)
 
 

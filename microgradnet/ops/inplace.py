@@ -194,7 +194,11 @@ def _check_fits(name: str, x: Tensor, result: Tensor) -> None:
         raise RuntimeError(f"{name}_: x {describe(x)} cannot hold the result, whose dtype is {result.dtype}")
 
 
-copy_op = Op("copy", lambda x, source, /: np.array(np.broadcast_to(source, x.shape), dtype=x.dtype),
+def _in_form_of(x, source, /):
+    return np.array(source if source.shape == x.shape else np.broadcast_to(source, x.shape), dtype=x.dtype)
+
+
+copy_op = Op("copy", _in_form_of,
              lambda g, _y, _x, _s: elementwise._zero(g, _y, _x), lambda g, _y, _x, _s: g,
              doc="source, in the form of x")
 

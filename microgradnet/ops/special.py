@@ -1,6 +1,7 @@
 """The error function, the normal distribution and their relatives, on NumPy alone.
 
-Published rational approximations, each good to the precision of a double:
+Published rational approximations, each good to the precision of a double (but for `erf` of a float32, which has one of
+its own):
 
 - `erf`, `erfc`, `erfcx`: W. J. Cody, "Rational Chebyshev approximations for the error function",
   Mathematics of Computation 23 (1969), 631-637.
@@ -27,6 +28,9 @@ _ERF_SMALL = (  # erf(x) / x in x²; |x| <= 0.46875
     (1.85777706184603153e-1, 3.16112374387056560e0, 1.13864154151050156e2, 3.77485237685302021e2,
      3.20937758913846947e3),
     (1.0, 2.36012909523441209e1, 2.44024637934444173e2, 1.28261652607737228e3, 2.84423683343917062e3),
+)
+_ERF_SINGLE = (  # atanh(erf(x)) / x in x²: of all of this degree, that of the least relative error of erf, 9.5e-8
+    1.4185201e-7, -5.6684719e-6, 8.7637305e-5, -6.1978460e-4, -1.9183187e-4, 1.0276906e-1, 1.1283793e0
 )
 _ERFC_MIDDLE = (  # erfc(x) exp(x²) in x; 0.46875 <= x <= 4
     (2.15311535474403846e-8, 5.64188496988670089e-1, 8.88314979438837594e0, 6.61191906371416295e1,
@@ -113,6 +117,8 @@ def _exp_square(x: np.ndarray, sign: int) -> np.ndarray:
 @_elementwise(derivative=lambda x: 2 * _INVERSE_SQRT_PI * np.exp(-x * x))
 def erf(x: np.ndarray) -> np.ndarray:
     """2/√π ∫₀ˣ exp(-t²) dt."""
+    if x.dtype == np.float32:
+        return np.tanh(x * _polynomial(x * x, _ERF_SINGLE))
     # From 6 on the result rounds to ±1; between 4 and 6 its last digit needs erfc to eight digits only.
     y = np.minimum(np.abs(x), 6)
     y2 = y * y
