@@ -120,6 +120,15 @@ def test_without_momentum_the_statistics_are_those_of_all_batches():
     close(bn.running_var, sum(b.var(0) for b in batches) / 3)
 
 
+@pytest.mark.parametrize("dtype", [mg.float16, mg.float64])
+@pytest.mark.parametrize("momentum", [0.1, None])
+def test_running_statistics_may_have_another_dtype_than_the_input(momentum, dtype):
+    bn = nn.BatchNorm1d(3, momentum=momentum, affine=False)
+    x = normal(5, 3).to(dtype)
+    assert bn(x).dtype == dtype and bn.running_mean.dtype == bn.running_var.dtype == mg.float32
+    close(bn.running_mean, (momentum or 1.0) * x.double().mean(0), 1e-3)
+
+
 def test_batch_normalised_networks_learn_and_are_saved(tmp_path):
     mg.manual_seed(0)
     net = nn.Sequential(nn.Linear(2, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 1))

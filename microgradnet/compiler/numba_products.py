@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 SMALL = 1 << 22  # multiplications, above which BLAS is as fast, or has several threads
 _LONGEST_OUTER = 512  # outer products, above which b does not stay near unless it is copied, as BLAS does
-_LINE, _LANE = 64, 16  # bytes: what comes from the cache at once; within which numbers go to other places quickly
+LANE = 16  # bytes, within which numbers go to other places most quickly
+_LINE = 64  # bytes that come from the cache at once
 
 
 class Matrix(NamedTuple):
@@ -105,7 +106,7 @@ def _best_tile(shape: tuple[int, int, int], inner: bool, size: int, vector: int,
         step = max(sums, height * (load if inner else 1) + vectors * load, 8) * (1 if fits else 2)
         if not inner:
             return step * length
-        lane = _LANE // size
+        lane = LANE // size
         return step * length / width + height * -(-breadth // lane) * 4 * lane  # to add up the numbers of vectors
 
     def total(tile: tuple[int, int]) -> tuple[float, int]:

@@ -2,8 +2,8 @@
 
 A buffer is used again when the value in it has been read for the last time, or at once, when the step that reads it
 last may write its result in its place. A new weight takes the old one's place if nothing reads the old one after that,
-and so may what it is made from.
-What a call returns is made anew each time, or, if it is large, in memory that its caller provides.
+and so may what it is made from. What a call returns is made anew each time, or, if it is large, in memory that its
+caller provides.
 """
 
 from __future__ import annotations

@@ -14,6 +14,8 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from .numba_products import LANE
+
 Steps = tuple[int, int]
 _WHOLE = ir.IntType(64)
 
@@ -56,7 +58,7 @@ class _Writer:
         self.builder, self.real, self.rows, self.columns, self.length = builder, real, rows, columns, length
         self.bytes = 4 if isinstance(real, ir.FloatType) else 8
         self.width = vector // self.bytes
-        self.lane = 16 // self.bytes  # numbers go to other places most quickly within 16 bytes
+        self.lane = LANE // self.bytes
 
     # --- the sums: (row, column, how many columns, their sums) ------------------------------------------------------
 

@@ -127,14 +127,16 @@ def _normalized_channels(name: str, input: Tensor, running_mean: Tensor | None, 
 def _follow(running_mean: Tensor | None, running_var: Tensor | None, input: Tensor, dims: tuple[int, ...],
             momentum: float) -> None:
     """Move running statistics towards the input's; those of several examples count by their mean."""
+    if not input.numel():
+        return
     with no_grad():
-        if running_mean is not None and input.numel():
+        if running_mean is not None:
             new = ops.mean(input, dim=[d for d in range(input.ndim) if d != 1])
-            running_mean.lerp_(new, momentum)
-        if running_var is not None and input.numel():
+            running_mean.lerp_(new.to(running_mean.dtype), momentum)
+        if running_var is not None:
             new = ops.var(input, dim=dims)
             new = new if new.ndim == 1 else ops.mean(new, dim=0)
-            running_var.lerp_(new, momentum)
+            running_var.lerp_(new.to(running_var.dtype), momentum)
 
 
 def _more_than_one(what: str, input: Tensor, dims: tuple[int, ...]) -> None:
@@ -335,7 +337,7 @@ class _BatchNorm(_ChannelNorm):
             with no_grad():
                 self.num_batches_tracked.add_(1)
             if momentum is None:  # the mean of all batches so far
-                momentum = 1 / self.num_batches_tracked.to(input.dtype)
+                momentum = 1 / self.num_batches_tracked.double()
         by_batch = self.training or self.running_mean is None
         use = self.track_running_stats or not self.training
         running = (self.running_mean, self.running_var) if use else (None, None)
