@@ -306,3 +306,26 @@ def test_p67_variance():
     assert math.isnan(mg.tensor([1.0]).var().item())
     far = mg.tensor([1e8, 1e8 + 1, 1e8 + 2], dtype=mg.float64)
     assert far.var().item() == pytest.approx(1, rel=1e-7)  # the mean is taken off before squaring
+
+
+# --- choosing by bits -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("pair", ["two arrays", "a number first", "a number second", "transposed", "strided"])
+def test_where_of_many_float32_is_numpys_to_the_bit(pair):
+    rng = np.random.default_rng(0)
+    a, b = rng.standard_normal((2, 100, 100), dtype=np.float32)
+    a[::7], b[::5] = np.nan, -np.inf
+    a[1], b[2] = -0.0, 1e-45
+    condition = rng.random((100, 100)) < 0.5
+    if pair == "a number first":
+        a = -0.0
+    elif pair == "a number second":
+        b = 0.3
+    elif pair == "transposed":
+        a, condition = a.T, condition.T
+    elif pair == "strided":
+        a = np.repeat(a, 2, axis=1)[:, ::2]
+    given = [mg.from_numpy(x) if isinstance(x, np.ndarray) else x for x in (condition, a, b)]
+    found, expected = mg.where(*given).numpy(), np.where(condition, a, b)
+    assert found.dtype == np.float32 and found.tobytes() == expected.tobytes()

@@ -45,7 +45,7 @@ leaky_relu = Op("leaky_relu", _leaky_relu,
 
 
 def _elu(x, /, alpha=1.0):
-    return np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0)))
+    return np.maximum(x, 0) + alpha * np.expm1(np.minimum(x, 0))  # one of them is 0
 
 
 elu = Op("elu", _elu, lambda g, _y, x, alpha=1.0: where(x > 0, g, g * (alpha * exp(minimum(x, 0.0)))), promotes="float",
