@@ -154,13 +154,12 @@ class _Writer:
 
     def widened(self, x: Any, width: int) -> Any:
         """A vector, or a number, with zeros behind it, so that it fills a lane."""
-        zeros = ir.Constant(ir.VectorType(self.real, max(width, self.lane)), None)
-        if width == 1:
-            return self.builder.insert_element(zeros, x, ir.Constant(ir.IntType(32), 0))
         if width >= self.lane:
             return x
-        nothing = ir.Constant(x.type, None)
-        return self.chosen(x, nothing, [min(i, width) for i in range(self.lane)])
+        if width == 1:
+            zeros = ir.Constant(self.type(self.lane), None)
+            return self.builder.insert_element(zeros, x, ir.Constant(ir.IntType(32), 0))
+        return self.chosen(x, ir.Constant(x.type, None), [min(i, width) for i in range(self.lane)])
 
     def part(self, x: Any, start: int, width: int) -> Any:
         """Numbers of a vector: a shorter one, or a single one."""

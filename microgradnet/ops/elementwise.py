@@ -249,15 +249,17 @@ maximum = Op("maximum", np.maximum, lambda g, _y, a, b: _share(g, a, b), lambda 
              promotes=True, doc="The larger of a and b; where they are equal each gets half of the gradient.")
 minimum = Op("minimum", np.minimum, lambda g, _y, a, b: _share(g, b, a), lambda g, _y, a, b: _share(g, a, b),
              promotes=True, doc="The smaller of a and b; where they are equal each gets half of the gradient.")
-def _chosen(condition, a, b, /):
-    if type(condition) is np.ndarray and condition.dtype == bool and condition.size > _MANY and (
-            type(a) is not type(b) or type(a) is np.ndarray):  # fmt: skip
-        if all(type(x) is float or _is_plain(x, condition.shape) for x in (a, b)):
-            return _chosen_by_bits(condition, a, b)
-    return np.where(condition, a, b)
 
 
 _MANY = 8192  # elements, above which a processor no longer remembers how a condition went in the step before
+
+
+def _chosen(condition, a, b, /):
+    if type(condition) is np.ndarray and condition.dtype == bool and condition.size > _MANY:
+        fits = all(type(x) is float or _is_plain(x, condition.shape) for x in (a, b))
+        if fits and np.ndarray in (type(a), type(b)):
+            return _chosen_by_bits(condition, a, b)
+    return np.where(condition, a, b)
 
 
 def _is_plain(x, shape):

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from ..graph import Op
 from .elementwise import rsqrt, square
-from .reduce import _over, sum
-
-
-def _mean(x, dims):
-    return sum(x, dim=dims, keepdim=True) / _over(x.shape, dims)
+from .reduce import mean
 
 
 def _standard(x, dims, eps):
     """x as standard scores, and the factor that made its deviations so."""
-    centred = x - _mean(x, dims)
-    scale = rsqrt(_mean(square(centred), dims) + eps)
+    centred = x - mean(x, dim=dims, keepdim=True)
+    scale = rsqrt(mean(square(centred), dim=dims, keepdim=True) + eps)
     return centred * scale, scale
 
 
@@ -26,8 +20,7 @@ def _standardized(x, weight, bias, /, dims, eps):
         if parameter is not None and parameter.dtype != x.dtype:
             raise TypeError(f"the input and its weight and bias must have one dtype, got {x.dtype} and "
                             f"{parameter.dtype}; convert one with .to()")
-    with np.errstate(all="ignore"):  # of nothing, the mean is nan
-        scores, scale = _standard(x, dims, eps)
+    scores, scale = _standard(x, dims, eps)
     y = scores.copy() if weight is None else scores * weight  # what is kept must not change with the result
     if bias is not None:
         y += bias
@@ -40,7 +33,7 @@ def _standardize_rule(needs, g, _y, x, weight, _bias, dims, eps, kept=None):
     if 0 in needs:
         # A score depends on all of x, by the mean and by the scale: what g has in common with either flows nowhere.
         h = g if weight is None else g * weight
-        to_x = scale * (h - _mean(h, dims) - scores * _mean(h * scores, dims))
+        to_x = scale * (h - mean(h, dim=dims, keepdim=True) - scores * mean(h * scores, dim=dims, keepdim=True))
     if 1 in needs:
         to_weight = g * scores
     return [to_x, to_weight, g if 2 in needs else None]
