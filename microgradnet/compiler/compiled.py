@@ -150,12 +150,10 @@ class CompiledModule(Module):
 
 
 def _tensor(data: Any, inference: bool = False) -> Tensor:
-    """A tensor without a history, as `Tensor._set` makes it, without a call."""
-    made = _new(Tensor)
-    made._data = data
-    made.node = made._grad = made._base = None
-    made._requires_grad = False
-    made._inference = inference
+    """A tensor without a history."""
+    made = _new(Tensor)._set(data)
+    if inference:
+        made._inference = True
     return made
 
 
