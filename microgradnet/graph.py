@@ -30,11 +30,16 @@ NUMPY_NAMES = {"axis": "dim", "keepdims": "keepdim"}  # for metadata; PyTorch ta
 clock = itertools.count(1).__next__  # orders everything that happens: recording a node, writing in place
 SMALL = 1024  # arrays up to this many elements are kept by a node even where no rule reads them: cheaper than a Spec
 
+_ndarray = np.ndarray
 _FLOAT32 = np.dtype(np.float32)
 # Whether there ever was a tensor of two bytes per element. Before, a result in float32 needs no look at its operands:
 # NumPy's promotion and PyTorch's agree.
 narrow_used = False
 _new = object.__new__
+
+# The module whose forward is running, as (module, the same for the module that called it), or None: for the drawing.
+# Shared by all threads: at worst a frame in a drawing is misnamed. Set by `nn.Module.__call__`.
+running: list[Any] = [None]
 
 
 # --- writing in place -----------------------------------------------------------------------------------------------
@@ -59,12 +64,12 @@ def stamp(*arrays: np.ndarray) -> None:
     global last_write
     last_write = now = clock()
     for array in arrays:
-        memory = array.base
-        if type(memory) is not np.ndarray:
-            memory = array  # as `owner` says, without a call: an optimizer stamps every parameter in every step
-        key = id(memory)
-        if key not in _written:
-            _forget_with(memory)
+        key = id(array)
+        if key not in _written:  # else it owns its memory, which was written before
+            memory = owner(array)
+            key = id(memory)
+            if key not in _written:
+                _forget_with(memory)
         _written[key] = now
     if on_write is not None:
         on_write(arrays, now)
@@ -128,7 +133,7 @@ class Node:
     kept: what else the forward kept for the rules, or None.
     time: when; sorting by it orders any graph.
     hooks: functions on the gradient that arrives here, or None.
-    module: the module whose forward computed it, and those around that; see `running_module`.
+    module: the module whose forward computed it, and those around that; see `running`.
     """
 
     __slots__ = ("op", "inputs", "params", "needs", "args", "output", "kept", "time", "hooks", "module",
@@ -177,7 +182,7 @@ def release(nodes: Iterable[Node]) -> None:
     for node in nodes:
         node.args = node.kept = None
         output = node.output
-        if type(output) is np.ndarray:
+        if type(output) is _ndarray:
             node.output = spec = _new(Spec)
             spec.shape, spec.dtype = output.shape, output.dtype
         elif type(output) is tuple:
@@ -216,7 +221,7 @@ def record(op: Op, inputs: list, params: dict, needs: int, args: list, output: A
     node.args, node.output, node.kept = args, output, kept
     if not op.reads_all and type(output) is not tuple and (output.size > SMALL or op.names and args[0].size > SMALL):
         _forget_unread(node)
-    node.time, node.hooks, node.module = clock(), None, running_module
+    node.time, node.hooks, node.module = clock(), None, running[0]
     return node
 
 
@@ -303,7 +308,7 @@ class Op:
                  numpy: Callable | None = None, promotes: bool | str = False, view: bool = False,
                  keeps: bool = False, looks: bool = False, doc: str = "") -> None:
         self.name, self.forward, self.rules, self.joint = name, forward, rules, joint
-        self.keeping = forward if keeps else None
+        self.compute, self.keeps = forward, keeps
         self.promotes, self.view, self.looks = promotes, view, looks
         self.differentiable = joint is not None or any(rules)
         self.__doc__ = doc or forward.__doc__
@@ -325,6 +330,7 @@ class Op:
         self._known_reads: dict = {}
         own = [joint] if joint else [rule for rule in rules if rule]
         self.reads_all = all(_named_as_read(r, 2 if joint else 1, i) for r in own for i in range(len(rules) + 1))
+        self.__class__ = _BY_ARITY.get(self.arity, Op)  # which is only quicker
         assert name not in OPS, f"the operation {name} is in the table twice"
         OPS[name] = self
         if numpy is not None:
@@ -361,13 +367,18 @@ class Op:
                 inputs[i] = arg.node or arg
         if not tensors:
             return self.forward(*args, **params)
+        return self._on_tensors(args, params, values, inputs, needs)
+
+    def _on_tensors(self, args: tuple, params: dict, values: list, inputs: list, needs: int) -> Any:
+        """Compute and record, given for each argument the value that forward sees, what made it, and in `needs` a bit
+        that says whether it wants a gradient."""
         if self.view:
             values[0] = args[0].array  # a view needs memory to look at
+        kept = None
         try:
-            if self.keeping is None:
-                y, kept = self.forward(*values, **params), None
-            else:
-                y, kept = self.keeping(*values, **params)
+            y = self.compute(*values, **params)
+            if self.keeps:
+                y, kept = y
             if self.promotes and (y.dtype is not _FLOAT32 or narrow_used):
                 values, y = self._promoted(args, values, params, y)
         except OverflowError:  # a Python number beyond the dtype: it wraps around, or becomes inf
@@ -381,11 +392,13 @@ class Op:
                 return self(*args, **in_own_names(params))
             raise self.error(error, args, params) from error
         mode = _mode.get()
-        if not mode.grad or not self.differentiable:
+        if not (mode.grad and self.differentiable):
             needs = 0
-        if mode.everything:
-            y = _in_memory(y, () if self.view else values)
-        node = record(self, inputs, params, needs, values, y, kept) if needs or mode.everything else None
+        node = None
+        if needs or mode.everything:
+            if mode.everything:
+                y = _in_memory(y, () if self.view else values)
+            node = record(self, inputs, params, needs, values, y, kept)
         if type(y) is tuple:
             parts = tuple(_item(node, i, part, mode) for i, part in enumerate(y))
             if self.view:
@@ -466,6 +479,46 @@ class Op:
         return DtypeError(message) if isinstance(error, TypeError) else ShapeError(message)
 
 
+class _Unary(Op):
+    """An operation on one array. Most calls are on one tensor: for those, `Op.__call__` is here without its loop."""
+
+    def __call__(self, *args, **params):
+        if len(args) == 1 and "out" not in params:
+            a = args[0]
+            if isinstance(a, Tensor) and a._base is None:
+                return self._on_tensors(args, params, [a._data], [a.node or a], a._requires_grad)
+        return Op.__call__(self, *args, **params)
+
+
+class _Binary(Op):
+    """As `_Unary`, for two tensors."""
+
+    def __call__(self, *args, **params):
+        if len(args) == 2 and "out" not in params:
+            a, b = args
+            if isinstance(a, Tensor) and a._base is None and isinstance(b, Tensor) and b._base is None:
+                return self._on_tensors(args, params, [a._data, b._data], [a.node or a, b.node or b],
+                                        a._requires_grad | b._requires_grad << 1)
+        return Op.__call__(self, *args, **params)
+
+
+class _Ternary(Op):
+    """As `_Unary`, for three tensors."""
+
+    def __call__(self, *args, **params):
+        if len(args) == 3 and "out" not in params:
+            a, b, c = args
+            if (isinstance(a, Tensor) and a._base is None and isinstance(b, Tensor) and b._base is None
+                    and isinstance(c, Tensor) and c._base is None):
+                return self._on_tensors(args, params, [a._data, b._data, c._data],
+                                        [a.node or a, b.node or b, c.node or c],
+                                        a._requires_grad | b._requires_grad << 1 | c._requires_grad << 2)
+        return Op.__call__(self, *args, **params)
+
+
+_BY_ARITY = {1: _Unary, 2: _Binary, 3: _Ternary}
+
+
 def _in_memory(y: Any, args: Collection) -> Any:
     """A result as arrays of its own: capture knows values by their memory. A NumPy scalar has none, and some results
     are in that of an argument where there was nothing to do."""
@@ -522,13 +575,6 @@ def _take_part(parts, /, index):
 
 ITEM = Op("item_of", _take_part, lambda g, _y, _parts, index: Parts({index: g}),
           doc="One output of an operation that has several.")
-
-
-# --- which module computed it, for the drawing -----------------------------------------------------------------------
-
-# The module whose forward is running, as (module, the same for the module that called it), or None. Shared by all
-# threads: at worst a frame in a drawing is misnamed. Set by `nn.Module.__call__`.
-running_module: Any = None
 
 
 # --- the walk -------------------------------------------------------------------------------------------------------

@@ -366,10 +366,10 @@ def test_nodes_know_the_modules_they_were_recorded_in():
     y = net(mg.ones(1, 3))
     module, outer = y.node.module
     assert module is net[1][0] and outer[0] is net[1] and outer[1] == (net, None)
-    assert graph.running_module is None
+    assert graph.running == [None]
     with pytest.raises(RuntimeError):
         net(mg.ones(1, 4))
-    assert graph.running_module is None
+    assert graph.running == [None]
 
 
 def test_forward_hooks():

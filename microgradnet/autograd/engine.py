@@ -11,12 +11,15 @@ import numpy as np
 
 from .. import graph
 from ..graph import Node, Parts, ShapeError, walk
-from ..ops.shape import sum_to
+from ..ops.shape import _ones, sum_to
 from ..recording import recorder, set_grad_enabled, setting
 from ..tensor import Tensor, describe
 from . import sources
 
 _new = object.__new__
+_ndarray, _float32 = np.ndarray, np.float32
+_ONE = np.float32(1)
+leaf_hooks = 0  # how many there are on leaves: most programs have none to look for
 
 
 @np.errstate(all="ignore")
@@ -87,8 +90,9 @@ def vjp(roots: list[Tensor], seeds: list[Any], targets: set | None, create_graph
         visited.append(node)
     if not retain:  # not before the end: an error on the way leaves the graph whole, and the allocator is quicker
         graph.release(visited)
-    for leaf in [x for x in gradients if x._hooks is not None]:
-        gradients[leaf] = run_hooks(leaf._hooks.values(), gradients[leaf])
+    if leaf_hooks:
+        for leaf in [x for x in gradients if x._hooks is not None]:
+            gradients[leaf] = run_hooks(leaf._hooks.values(), gradients[leaf])
     return gradients if targets is None else gradients | found
 
 
@@ -104,12 +108,18 @@ def backward(tensors: Tensor | Sequence[Tensor], grad_tensors: Any = None, retai
             raise RuntimeError("backward(): grad_variables is the old name of grad_tensors; give grad_tensors alone")
         grad_tensors = grad_variables
     roots = [tensors] if isinstance(tensors, Tensor) else _listed(tensors, "backward")
+    _pull_back(roots, grad_tensors, retain_graph, create_graph, inputs)
+
+
+def _pull_back(roots: list[Tensor], grad_tensors: Any, retain_graph: bool | None, create_graph: bool,
+               inputs: Any) -> None:
     if first_looks:
         _look(roots)
     as_tensors = create_graph or recorder() is not None  # in capture, rules are recorded like any operation
     seeds = seeds_of(roots, grad_tensors, as_tensors, "backward")
     if inputs is None:
-        _accumulate(_run(roots, seeds, None, retain_graph, create_graph, as_tensors).items(), seeds, create_graph)
+        found = _run(roots, seeds, None, retain_graph, create_graph, as_tensors)
+        _accumulate(found, seeds, as_tensors, create_graph)
         return
     wrt = [inputs] if isinstance(inputs, Tensor) else _listed(inputs, "backward")
     if not wrt:
@@ -118,7 +128,8 @@ def backward(tensors: Tensor | Sequence[Tensor], grad_tensors: Any = None, retai
     for t in wrt:
         retain_grad(t)  # a result keeps its gradient itself
     found = _run(roots, seeds, places, retain_graph, create_graph, as_tensors)
-    _accumulate([(t, found[t]) for t in places if t in found and type(t) is not Node], seeds, create_graph)
+    found = {t: found[t] for t in places if t in found and type(t) is not Node}
+    _accumulate(found, seeds, as_tensors, create_graph)
 
 
 first_looks = 5  # how many calls of backward are still looked at for what is rarely meant
@@ -209,6 +220,8 @@ def _listed(tensors: Any, caller: str) -> list[Tensor]:
 def seeds_of(roots, gradients, as_tensors, caller):
     """A gradient for each root, checked: ones for a root of one element that has none given."""
     if gradients is None:
+        if len(roots) == 1 and type(roots[0]._data) is _float32 and roots[0]._requires_grad and not as_tensors:
+            return [_ONE]  # the usual loss: all that follows would find nothing else
         gradients = [None] * len(roots)
     elif not isinstance(gradients, (list, tuple)):
         gradients = [gradients]
@@ -295,6 +308,8 @@ def run_hooks(hooks: Iterable[Callable], g: Any) -> Any:
 
 def fitted(g: Any, value: Any, node: Node, i: int) -> Any:
     """A rule's gradient in the form of its operand: summed over what was broadcast, and of the same dtype."""
+    if type(g) is _ndarray and g.ndim == 2 and g.shape[1:] == value.shape and g.dtype is value.dtype:
+        return _ones[len(g), g.dtype].dot(g)  # a bias, by a product: several times faster than by a reduction
     if g.shape != value.shape:
         try:
             g = sum_to(g, shape=value.shape) if isinstance(g, Tensor) else sum_to.forward(g, shape=value.shape)
@@ -350,10 +365,11 @@ def _owned(g: Any, handed: set[int]) -> Tensor:
     return _new(Tensor)._set(g)
 
 
-def _accumulate(gradients: Any, seeds: list, create_graph: bool) -> None:
-    writing = recorder()
-    if create_graph or writing is not None:
-        for tensor, g in gradients:
+def _accumulate(gradients: dict[Tensor, Any], seeds: list, as_tensors: bool, create_graph: bool) -> None:
+    """Add to each leaf's `.grad`, in memory that is nobody else's."""
+    if as_tensors:
+        writing = recorder()
+        for tensor, g in gradients.items():
             if writing is not None:
                 writing.before_adding(tensor)
             old = tensor._grad
@@ -363,11 +379,17 @@ def _accumulate(gradients: Any, seeds: list, create_graph: bool) -> None:
             if not recorded:
                 tensor._grad.node = None  # of which only the recording had need
         return
-    handed = {*map(id, seeds)}
-    for tensor, g in gradients:
+    arrays = [*gradients.values(), *seeds]
+    shared = len({*map(id, arrays)}) < len(arrays)
+    for tensor, g in gradients.items():
         old = tensor._grad
         if old is None:
-            tensor._grad = _owned(g, handed)
+            if shared or type(g) is not _ndarray or g.base is not None:
+                g = np.array(g, order="C")
+            tensor._grad = new = _new(Tensor)  # as `Tensor._set` does, without a call for each parameter
+            new._data = g
+            new.node = new._grad = new._base = None
+            new._requires_grad = new._inference = False
         elif old._requires_grad:
             tensor._grad = old + g
         else:
@@ -385,7 +407,7 @@ def _backward(self: Tensor, gradient: Any = None, retain_graph: bool | None = No
     create_graph: record the walk itself, so that gradients can be differentiated again.
     inputs: accumulate into these tensors only.
     """
-    backward(self, gradient, retain_graph, create_graph, inputs=inputs)
+    _pull_back([self], gradient, retain_graph, create_graph, inputs)
 
 
 def retain_grad(tensor: Tensor) -> None:
@@ -408,7 +430,7 @@ class Keeper:
         tensor = self.kept()
         if tensor is not None:
             as_tensor = g.requires_grad or recorder() is not None
-            _accumulate([(tensor, g if as_tensor else g.array.copy())], [], g.requires_grad)
+            _accumulate({tensor: g if as_tensor else g.array.copy()}, [], as_tensor, g.requires_grad)
 
 
 def _hook_list(node: Node) -> list:
@@ -444,15 +466,27 @@ def register_hook(tensor: Tensor, hook: Callable[[Tensor], Tensor | None]) -> Re
     if not tensor.requires_grad:
         raise RuntimeError(f"register_hook(): tensor {describe(tensor)} does not require grad")
     if tensor.node is None:
-        own = tensor._hooks = {} if tensor._hooks is None else tensor._hooks
-        key = graph.clock()
-        own[key] = hook
-        setting()
-        return RemovableHandle(lambda: own.pop(key, None))
+        return _register_on_leaf(tensor, hook)
     hooks = _hook_list(tensor.node)
     entry = lambda g: hook(g)  # noqa: E731 - one hook may be registered twice: each needs an identity
     hooks.insert(len(hooks) - tensor._retains, entry)  # retain_grad's own stays last: it keeps what the others return
     return RemovableHandle(lambda: hooks.remove(entry))
+
+
+def _register_on_leaf(leaf: Tensor, hook: Callable) -> RemovableHandle:
+    global leaf_hooks
+    own = leaf._hooks = {} if leaf._hooks is None else leaf._hooks
+    key = graph.clock()
+    own[key] = hook
+    leaf_hooks += 1
+    setting()
+
+    def remove() -> None:
+        global leaf_hooks
+        if own.pop(key, None) is not None:
+            leaf_hooks -= 1
+
+    return RemovableHandle(remove)
 
 
 for _name, _method in [("backward", _backward), ("retain_grad", retain_grad), ("register_hook", register_hook)]:

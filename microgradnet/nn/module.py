@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from .. import graph
 from ..dtypes import check_device, float16, float32, float64
+from ..graph import running
 from ..recording import setting
 from ..tensor import Tensor
 from . import hooks
@@ -36,14 +36,14 @@ class Module(hooks.Hooked):
         raise NotImplementedError(f'Module [{self._get_name()}] is missing the required "forward" function')
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        outer = graph.running_module
-        graph.running_module = (self, outer)  # nodes recorded meanwhile remember it, for the drawing
+        outer = running[0]
+        running[0] = self, outer  # nodes recorded meanwhile remember it, for the drawing
         try:
             if self._hooks:
                 return hooks.call_with_hooks(self, args, kwargs)
             return self.forward(*args, **kwargs) if kwargs else self.forward(*args)
         finally:
-            graph.running_module = outer
+            running[0] = outer
 
     # --- registration -----------------------------------------------------------------------------------------------
 
