@@ -376,7 +376,7 @@ class Op:
             values[0] = args[0].array  # a view needs memory to look at
         kept = None
         try:
-            y = self.compute(*values, **params)
+            y = self.compute(*values, **params) if params else self.compute(*values)  # ** makes a dict
             if self.keeps:
                 y, kept = y
             if self.promotes and (y.dtype is not _FLOAT32 or narrow_used):

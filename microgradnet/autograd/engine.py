@@ -76,7 +76,10 @@ def vjp(roots: list[Tensor], seeds: list[Any], targets: set | None, create_graph
             x, value = inputs[i], args[i]
             if wanted is not None and x not in wanted:
                 continue
-            gx = rules[i](g, y, *args, **params) if shared is None else shared[i]
+            if shared is not None:
+                gx = shared[i]
+            else:
+                gx = rules[i](g, y, *args, **params) if params else rules[i](g, y, *args)  # ** makes a dict
             if gx is None:
                 continue  # a Function may say that no gradient flows
             if gx.shape != value.shape or gx.dtype is not value.dtype:
