@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import microgradnet as mg
-from microgradnet.graph import Node, Op, Parts, ShapeError, Spec, walk
+from microgradnet.graph import OPS, Node, Op, Parts, ShapeError, Spec, walk
 
 
 def leaf(*values, dtype=mg.float64):
@@ -24,6 +24,31 @@ def test_metadata_is_positional_or_keyword_and_operands_have_pytorchs_names():
     assert mg.mul(x, other=x).shape == (2, 3) == mg.mul(input=x, other=x).shape
     assert mg.sum(np.ones((2, 3)), 1).tolist() == [3.0, 3.0]  # plainly, on arrays
     assert repr(mg.exp) == "<op exp>" and mg.exp.__name__ == "exp"
+
+
+ROWS = [[0.5, -1.0], [2.0, 0.25]]
+
+
+@pytest.mark.parametrize("name, needs, params", [
+    ("exp", (True,), {}), ("exp", (False,), {}), ("sum", (True,), {"dim": 1}), ("svd", (True,), {"full_matrices": False}),
+    ("mul", (True, False), {}), ("matmul", (True, True), {}), ("squared_distance", (True, False), {"scale": 0.5}),
+    ("linear", (False, True, True), {}), ("lerp", (True, False, True), {}),
+])  # fmt: skip
+def test_a_call_without_the_loop_records_what_the_loop_does(name, needs, params):
+    """`Op.__call__` takes any arguments; the classes by arity write it out for tensors."""
+    assert mg.nn.losses  # where the fused operations come from
+    op, operands = OPS[name], [mg.tensor(ROWS, requires_grad=needed) for needed in needs]
+    assert type(op).__call__ is not Op.__call__
+    made = [way if isinstance(way, tuple) else (way,) for way in (op(*operands, **params),
+                                                                  Op.__call__(op, *operands, **params))]
+    for short, long in zip(*made, strict=True):
+        assert short.tolist() == long.tolist() and short.requires_grad == long.requires_grad == any(needs)
+        nodes = [x.node and x.node.computed for x in (short, long)]
+        assert (nodes[0] is None) == (nodes[1] is None) == (not any(needs))
+        if any(needs):
+            one, other = ((n.op, n.inputs, n.params, n.needs, n.module) for n in nodes)
+            assert one == other and nodes[0].needs == tuple(i for i, needed in enumerate(needs) if needed)
+            assert all(np.array_equal(v, w) for v, w in zip(nodes[0].args, nodes[1].args, strict=True))
 
 
 def test_what_an_operation_cannot_be_called_with():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import microgradnet as mg
-from microgradnet.autograd import grad
+from microgradnet.autograd import engine, grad
 from microgradnet.graph import ShapeError
 
 
@@ -116,6 +116,17 @@ def test_p22_hooks_on_a_leaf_see_the_whole_gradient_once():
     (x * x + x).backward()
     assert seen == [7.0] and x.grad.item() == 8.0
     assert grad(x * 2, x)[0].item() == 3.0
+
+
+def test_backward_looks_for_hooks_of_leaves_while_there_are_any():
+    before, x = engine.leaf_hooks, scalar(3.0)
+    first, second = x.register_hook(lambda g: g + 1), x.register_hook(lambda g: g * 2)
+    assert engine.leaf_hooks == before + 2
+    first.remove()
+    first.remove()
+    assert engine.leaf_hooks == before + 1 and grad(x * 1, x)[0].item() == 2.0
+    second.remove()
+    assert engine.leaf_hooks == before and grad(x * 1, x)[0].item() == 1.0
 
 
 def test_p22_the_same_hook_twice():
