@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -62,24 +61,6 @@ def no_gc() -> Iterator[None]:
     gc.disable()
     yield
     gc.enable()
-
-
-@pytest.fixture
-def within() -> Callable[[float, Callable], bool]:
-    """Whether a call takes fewer seconds of the processor than this, at one of three attempts.
-
-    Other processes take no processor time from it, but caches and the other half of a core: a single attempt tells little.
-    """
-
-    def is_within(seconds: float, call: Callable) -> bool:
-        for _ in range(3):
-            start = time.process_time()
-            call()
-            if time.process_time() - start < seconds:
-                return True
-        return False
-
-    return is_within
 
 
 @pytest.fixture(params=[False, pytest.param(True, marks=pytest.mark.slow)], ids=["whole", "in pieces"])

@@ -15,6 +15,7 @@ from conftest import Golden
 from graphs import GRAPHS, Recurrent, counting, filled, mlp
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from pace import within
 
 import microgradnet as mg
 from microgradnet import graph, nn, viz
@@ -111,7 +112,7 @@ def test_p79_every_node_is_visited_once(x, monkeypatch):
 
 
 @pytest.mark.parametrize("grow", [lambda y, x: y.tanh(), lambda y, x: (y + x).tanh()], ids=["chain", "shared leaf"])
-def test_p01_p02_five_thousand_nodes(x, grow, within):
+def test_p01_p02_five_thousand_nodes(x, grow):
     y = x
     while y.node is None or len(graph.walk(y)) < 5000:
         for _ in range(500):

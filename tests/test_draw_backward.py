@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
@@ -13,11 +14,13 @@ from backward_graphs import GRAPHS, PICTURE, cost, sigmoid_net
 from graphs import counting, filled
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from pace import within
 from samples import leaves, samples
 
 import microgradnet as mg
 from microgradnet import nn
 from microgradnet.graph import OPS
+from microgradnet.viz import boxes as boxes_svg
 from microgradnet.viz import draw, themes
 from microgradnet.viz.backpass import BackwardPass
 from microgradnet.viz.equations import find
@@ -241,6 +244,16 @@ def test_a_convolution_has_its_two_derivatives():
     assert found["∂C/∂x2"][0][0] == "= convolution_weight(x1, ∂C/∂v1)"
 
 
+@pytest.mark.parametrize("values, shades", [
+    ([-1.7e308, 0, 1.7e308], [0, 4, 7]), ([2, 2, 2], [4]), ([0, np.nan, 1], [0, 7]), ([np.inf, -np.inf], []),
+])  # fmt: skip
+def test_shades_lie_between_the_least_and_the_largest_that_are_finite(values, shades):
+    theme = themes.THEMES["light"]
+    picture = "".join(boxes_svg._shades(np.array(values), 0, 0, theme))
+    expected = [boxes_svg._mixed(*theme.shades, shade / 7) for shade in shades]
+    assert re.findall(r'<path fill="(#\w{6})"', picture) == expected
+
+
 def test_values_within_a_collapsed_module_are_not_read_from_it():
     reads = [(edge.tail.title, edge.head.title) for edge in GRAPHS["backward_by_module"]().ladder.edges if edge.kind == "read"]
     assert ("v25 = 6: Residual", "∂C/∂wᴸ") in reads, "its output"
@@ -315,7 +328,7 @@ def chain(x, count):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("values", [False, "summary"])
-def test_p02_five_thousand_nodes_in_three_seconds(x, values, within):
+def test_p02_five_thousand_nodes_in_three_seconds(x, values):
     loss = chain(x, 4999)
     svgs: list[str] = []
     assert within(3, lambda: svgs.append(drawn(loss, max_nodes=5000, values=values).svg))

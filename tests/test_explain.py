@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from pace import within
 from samples import leaves, samples
 
 import microgradnet as mg
@@ -358,7 +359,7 @@ def network_of(count):
 
 
 @pytest.mark.parametrize("build", [chain, network_of])
-def test_p02_five_thousand_nodes_in_three_seconds(build, within):
+def test_p02_five_thousand_nodes_in_three_seconds(build):
     loss = build(5000)
     found: list = []
     assert within(3, lambda: found.append(explain(loss)))

@@ -618,9 +618,9 @@ def test_adam_is_faster_than_the_textbook():
     optimizer = optim.Adam([p])
     w, g, state = np.ones((784, 100), np.float32), p.grad.array, {}
     optimizer.step()
-    in_turns = range(3)  # the machine may do something else during one of them
-    ratio = min(best(optimizer.step, 20) / best(lambda: adam(w, g, state), 20) for _ in in_turns)
-    assert ratio < 0.7  # 0.1 to 0.4, by the allocator
+    turns = [(best(optimizer.step, 20, 5), best(lambda: adam(w, g, state), 20, 5)) for _ in range(3)]
+    ours, textbook = map(min, zip(*turns))  # in turns: the machine may do something else during one of them
+    assert ours < 0.7 * textbook  # 0.1 to 0.4, by the allocator
 
 
 def test_sgd_is_as_fast_as_by_hand():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import unicodedata
 from html import escape
 from typing import TYPE_CHECKING
@@ -100,19 +101,19 @@ def _outline(kind: str, x: float, y: float, width: float, height: float) -> str:
 def _shades(value: np.ndarray, middle: float, top: float, theme: Theme) -> list[str]:
     """The elements from the least (near the background) to the largest: one path for each of a few shades."""
     columns, rows, dot = _grid(value)
-    array = value.reshape(rows, columns).astype(np.float64)
-    finite = np.isfinite(array)
-    low, high = (array[finite].min(), array[finite].max()) if finite.any() else (0.0, 0.0)
-    share = np.where(finite, (array - low) / (high - low) if high > low else 0.5, 0.0)
-    level = np.minimum((share * LEVELS + 1e-6).astype(int), LEVELS - 1)
+    numbers = value.astype(np.float64).ravel().tolist()  # few, so that Python is quicker than NumPy from here on
+    finite = list(filter(math.isfinite, numbers))
+    low, high = (min(finite), max(finite)) if finite else (0.0, 0.0)
+    extent = high / 2 - low / 2  # half of it, which is finite
     left = middle - columns * dot / 2
     paths: list[list[str]] = [[] for _ in range(LEVELS)]
     square = f"h{_n(dot)}v{_n(dot)}h-{_n(dot)}z"
     across, down = [_n(left + c * dot) for c in range(columns)], [_n(top + r * dot) for r in range(rows)]
-    for y, levels, known in zip(down, level.tolist(), finite.tolist()):
-        for x, k, is_known in zip(across, levels, known):
-            if is_known:
-                paths[k].append(f"M{x} {y}{square}")
+    places = ((x, y) for y in down for x in across)
+    for number, (x, y) in zip(numbers, places):
+        if math.isfinite(number):
+            share = (number / 2 - low / 2) / extent if extent else 0.5
+            paths[min(int(share * LEVELS + 1e-6), LEVELS - 1)].append(f"M{x} {y}{square}")
     parts = [f'<path fill="{_mixed(*theme.shades, k / (LEVELS - 1))}" d="{"".join(path)}"/>'
              for k, path in enumerate(paths) if path]  # fmt: skip
     frame = f'width="{_n(columns * dot)}" height="{_n(rows * dot)}"'
@@ -125,6 +126,7 @@ def _mixed(first: str, last: str, share: float) -> str:
     return "#" + "".join(f"{round(a + (b - a) * share):02x}" for a, b in pairs)
 
 
+@functools.lru_cache(4096)  # those of a column are the same all the way down
 def _n(x: float) -> str:
     """A coordinate, to a tenth of a pixel."""
     return f"{x:.1f}".removesuffix(".0")

@@ -36,9 +36,8 @@ def summary(array: np.ndarray) -> str:
         return elements(array.reshape(()))
     if not array.size:
         return "no elements"
-    finite = array[np.isfinite(array)] if array.dtype.kind == "f" else array
-    if finite.size < array.size:
-        return f"{array.size - finite.size} of {array.size:,} not finite"
+    if array.dtype.kind == "f" and not (finite := np.isfinite(array)).all():
+        return f"{array.size - np.count_nonzero(finite)} of {array.size:,} not finite"
     numbers = array.mean(dtype=np.float64), array.min(), array.max()
     mean, low, high = (f"{float(x):.3g}".replace("-", "−") for x in numbers)
     return f"mean {mean}, {low} … {high}"
