@@ -11,7 +11,7 @@ import numpy as np
 
 from .. import graph
 from ..graph import Node, Parts, ShapeError, walk
-from ..ops.shape import _ones, sum_to
+from ..ops.shape import sum_to
 from ..recording import recorder, set_grad_enabled, setting
 from ..tensor import Tensor, describe
 from . import sources
@@ -169,12 +169,12 @@ def grad(outputs: Tensor | Sequence[Tensor], inputs: Tensor | Sequence[Tensor], 
     as_tensors = create_graph or recorder() is not None
     seeds = seeds_of(roots, grad_outputs, as_tensors, "grad")
     found = _run(roots, seeds, set(places), retain_graph, create_graph, as_tensors)
+    shared = _has_one_twice([*seeds, *(found[place] for place in places if place in found)])
     results: list[Tensor | None] = []
-    handed = {id(s) for s in seeds}
     for i, (tensor, place) in enumerate(zip(wrt, places)):
         if place in found:
             made = found[place]
-            results.append(made if isinstance(made, Tensor) else _owned(made, handed))
+            results.append(made if isinstance(made, Tensor) else Tensor(_owned(made, shared)))
         elif materialize_grads:
             results.append(Tensor(np.zeros_like(tensor.array)).requires_grad_(create_graph))
         elif allow_unused:
@@ -311,11 +311,9 @@ def run_hooks(hooks: Iterable[Callable], g: Any) -> Any:
 
 def fitted(g: Any, value: Any, node: Node, i: int) -> Any:
     """A rule's gradient in the form of its operand: summed over what was broadcast, and of the same dtype."""
-    if type(g) is _ndarray and g.ndim == 2 and g.shape[1:] == value.shape and g.dtype is value.dtype:
-        return _ones[len(g), g.dtype].dot(g)  # a bias, by a product: several times faster than by a reduction
     if g.shape != value.shape:
         try:
-            g = sum_to(g, shape=value.shape) if isinstance(g, Tensor) else sum_to.forward(g, shape=value.shape)
+            g = sum_to(g, shape=value.shape) if isinstance(g, Tensor) else sum_to.forward(g, value.shape)
         except ValueError as error:
             raise ShapeError(f"{node.op.name}: the rule for argument {i} {describe(value)} is wrong: {error}") from None
     if g.dtype != value.dtype:
@@ -360,12 +358,13 @@ def restored(node: Node) -> tuple:
 # --- where gradients end up -----------------------------------------------------------------------------------------
 
 
-def _owned(g: Any, handed: set[int]) -> Tensor:
-    """A gradient as a Tensor whose memory is nobody else's: not the seed's, not a view, not another gradient's."""
-    if type(g) is not np.ndarray or g.base is not None or id(g) in handed:
-        g = np.array(g, order="C")
-    handed.add(id(g))
-    return _new(Tensor)._set(g)
+def _owned(g: Any, shared: bool) -> Any:
+    """A gradient in memory that is nobody else's: neither another gradient's or the seed's, nor a view."""
+    return np.array(g, order="C") if shared or type(g) is not _ndarray or g.base is not None else g
+
+
+def _has_one_twice(gradients: list) -> bool:
+    return len({*map(id, gradients)}) < len(gradients)
 
 
 def _accumulate(gradients: dict[Tensor, Any], seeds: list, as_tensors: bool, create_graph: bool) -> None:
@@ -382,15 +381,12 @@ def _accumulate(gradients: dict[Tensor, Any], seeds: list, as_tensors: bool, cre
             if not recorded:
                 tensor._grad.node = None  # of which only the recording had need
         return
-    arrays = [*gradients.values(), *seeds]
-    shared = len({*map(id, arrays)}) < len(arrays)
+    shared = _has_one_twice([*gradients.values(), *seeds])
     for tensor, g in gradients.items():
         old = tensor._grad
         if old is None:
-            if shared or type(g) is not _ndarray or g.base is not None:
-                g = np.array(g, order="C")
             tensor._grad = new = _new(Tensor)  # as `Tensor._set` does, without a call for each parameter
-            new._data = g
+            new._data = _owned(g, shared)
             new.node = new._grad = new._base = None
             new._requires_grad = new._inference = False
         elif old._requires_grad:
