@@ -95,6 +95,29 @@ def test_p41_linear_names_both_dtypes():
         assert dtype.name in str(error.value) and "float32" in str(error.value) and ".to(" in str(error.value)
 
 
+FEW_LONG_ROWS = (4, 2000)  # which take another way to the product
+EITHER_WAY = pytest.mark.parametrize("shape", [(2, 3), FEW_LONG_ROWS], ids=["small", "few long rows"])
+
+
+@EITHER_WAY
+def test_p41_linear_refuses_a_bias_of_another_dtype(shape):
+    x, w = mg.zeros(*shape), mg.zeros(5, shape[1])
+    for dtype in (mg.float64, mg.float16, mg.int64):
+        with pytest.raises(TypeError, match=rf"linear.*input and bias.*float32 and {dtype.name}.*\.to\(\)"):
+            F.linear(x, w, mg.zeros(5, dtype=dtype))
+
+
+@EITHER_WAY
+def test_the_bias_of_linear_broadcasts_to_the_product(shape):
+    x, w = random(*shape), random(5, shape[1], seed=1)
+    for bias in [(5,), (1,), (), (1, 5), (len(x), 5), (len(x), 1)]:
+        b = random(*bias, seed=2)
+        assert np.allclose(F.linear(x, w, b).array, x.array @ w.array.T + b.array)
+    for bias in [(4,), (2, 1, 5), (3, len(x), 5)]:
+        with pytest.raises(RuntimeError, match="linear"):
+            F.linear(x, w, mg.zeros(*bias, dtype=x.dtype))
+
+
 def test_p74_manual_seed_fixes_what_is_drawn():
     def draws():
         mg.manual_seed(3)

@@ -59,7 +59,9 @@ def _linear(x, weight, bias, /):
     if not x.ndim or x.shape[-1] != weight.shape[-1]:
         raise ValueError(f"the last dimension of the input {x.shape} must equal the last of the weight {weight.shape}, "
                          "which is (out_features, in_features); an example is a row")
-    if x.size > 4096 and x.ndim == 2 and bias is not None and len(x) <= 16:
+    if bias is not None and bias.dtype is not x.dtype and bias.dtype != x.dtype:
+        raise TypeError(f"input and bias must have one dtype, got {x.dtype} and {bias.dtype}; convert one by .to()")
+    if x.size > 4096 and x.ndim == 2 and bias is not None and bias.ndim == 1 and len(x) <= 16:
         # A few long rows: BLAS is a quarter faster on w xᵀ, and adding the bias turns the result round.
         return np.add(weight.dot(x.T).T, bias, order="C")
     y = _times(x, weight.T)
