@@ -362,7 +362,8 @@ SAMPLES: dict[str, Callable[[Draw], list[Sample]]] = {
         Sample((draw(5, 3), draw(4, 3), draw(4))), Sample((draw(5, 3), draw(4, 3), None)),
         Sample((draw(2, 5, 3), draw(4, 3), draw(4))), Sample((draw(2, 5, 3), draw(4, 3), None)),
         Sample((draw(3), draw(4, 3), draw(4))), Sample((draw(0, 3), draw(4, 3), draw(4))),
-        Sample((draw(3), draw(1, 3), draw(1))),
+        Sample((draw(3), draw(1, 3), draw(1))), Sample((draw(2, 5, 0), draw(4, 0), draw(4))),
+        Sample((draw(2, 5, 3), draw(0, 3), draw(0))),
     ],
     "einsum": lambda draw: [
         Sample(tuple(draw(*shape) for shape in shapes), {"equation": equation})

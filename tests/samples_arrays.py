@@ -85,7 +85,7 @@ SAMPLES: dict[str, Callable[[Draw], list[Sample]]] = {
     ] + [
         Sample((np.sort(draw(2, 5)), draw(2, 3), None)), Sample((np.array([1.0, 2, 2]), np.array(2.0), None), {"int32": True}),
         Sample((np.array([3.0, 1, 2]), draw(3), np.array([1, 2, 0]))), Sample((draw(2, 0), draw(2, 0), None)),
-        Sample((np.array([[3.0, 1, 2]]), draw(1, 3), np.array([[1, 2, 0]]))),
+        Sample((draw(2, 0), draw(2, 3), None)), Sample((np.array([[3.0, 1, 2]]), draw(1, 3), np.array([[1, 2, 0]]))),
     ],
     "bincount": lambda draw: [
         Sample((draw.index(5, 9), None)), Sample((draw.index(5, 9), draw(9))), Sample((draw.index(5, 0), None), {"minlength": 3}),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from typing import TYPE_CHECKING, Any
 
@@ -102,7 +103,7 @@ def _positions(boundaries, values, sorter, /, right=False, int32=False):
     else:
         if not values.size:
             return np.zeros(values.shape, np.int32 if int32 else np.int64)
-        rows, wanted = (x.reshape(-1, x.shape[-1]) for x in (boundaries, values))
+        rows, wanted = (x.reshape(math.prod(x.shape[:-1]), x.shape[-1]) for x in (boundaries, values))
         orders = [None] * len(rows) if sorter is None else sorter.reshape(rows.shape)
         found = [np.searchsorted(*row, side, order) for *row, order in zip(rows, wanted, orders)]
     return np.asarray(found, np.int32 if int32 else np.int64).reshape(values.shape)

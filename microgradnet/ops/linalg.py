@@ -74,7 +74,8 @@ def _over_examples(g, x):
     """gᵀ x, summed over every dimension in front of the last."""
     if x.ndim == 2:
         return _times(g.T, x)
-    return _times(g.reshape((-1, g.shape[-1])).T, x.reshape((-1, x.shape[-1])))
+    rows = math.prod(x.shape[:-1])
+    return _times(g.reshape((rows, g.shape[-1])).T, x.reshape((rows, x.shape[-1])))
 
 
 # BP2's first half: the error of a layer, carried back through the transposed weights of the layer above.
