@@ -429,6 +429,10 @@ SAMPLES: dict[str, Callable[[Draw], list[Sample]]] = {
     # one step of a recurrent network, H = 2
     "lstm_gates": lambda draw: [Sample((draw(*shape, 8),)) for shape in [(), (3,), (2, 3), (0,)]],
     "lstm_cell": lambda draw: [Sample((draw.within(0.1, 0.9, *n, 8), draw(*n, 2))) for n in [(), (3,), (2, 3), (0,)]],
+    "lstm": lambda draw: [
+        Sample((draw(t, n, 8), draw(n, 2), draw(n, 2), draw(8, 2)), {"reverse": reverse})
+        for t, n, reverse in [(1, 3, False), (3, 2, False), (3, 2, True), (2, 0, False)]
+    ],
     "gru_cell": lambda draw: [Sample((draw(*n, 6), draw(*n, 6), draw(*n, 2))) for n in [(), (3,), (2, 3), (0,)]],
     # losses
     "squared_distance": lambda draw: [

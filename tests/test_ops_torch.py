@@ -77,6 +77,14 @@ def torch_lstm_cell(gates, c):
     return o * c.tanh(), c
 
 
+def torch_lstm(x, h, c, weight, reverse=False):
+    outputs = []
+    for part in x.unbind(0)[::-1] if reverse else x.unbind(0):
+        h, c = torch_lstm_cell(torch_lstm_gates(part + h @ weight.T), c)
+        outputs.append(h)
+    return torch.stack(outputs[::-1] if reverse else outputs), h, c
+
+
 def torch_gru_cell(x, z, h):
     (x_r, x_z, x_n), (h_r, h_z, h_n) = x.chunk(3, -1), z.chunk(3, -1)
     n = (x_n + (x_r + h_r).sigmoid() * h_n).tanh()
@@ -84,7 +92,7 @@ def torch_gru_cell(x, z, h):
 
 
 SAME = {
-    "lstm_gates": torch_lstm_gates, "lstm_cell": torch_lstm_cell, "gru_cell": torch_gru_cell,
+    "lstm_gates": torch_lstm_gates, "lstm_cell": torch_lstm_cell, "lstm": torch_lstm, "gru_cell": torch_gru_cell,
     "polygamma": lambda x, n: torch.polygamma(n, x),
     "getitem": torch_getitem, "setitem": torch_setitem, "add_at": torch_add_at, "einsum": torch_einsum, "prod": torch_prod,
     "squeeze": torch_squeeze, "split": torch_split, "scatter": torch_scatter,

@@ -16,7 +16,7 @@ from ..callers import warn
 from ..dtypes import check_device, get_default_dtype
 from ..graph import ShapeError
 from ..ops.creation import empty, zeros
-from ..ops.recurrent import gru_cell, lstm_cell, lstm_gates
+from ..ops.recurrent import gru_cell, lstm, lstm_cell, lstm_gates
 from ..tensor import Tensor, describe
 from . import init
 from .dropout import dropout
@@ -280,8 +280,13 @@ class RNNBase(Module):
             outputs = []
             for suffix in self._suffixes(layer):
                 w_ih, w_hh, b_ih, b_hh, w_hr = (getattr(self, name + suffix, None) for name in _NAMES)
-                parts = _from_input(self.mode, data, w_ih, b_ih, b_hh).split(sizes)  # type: ignore[arg-type]
-                y, last = _over_time(step, parts, by_layer[len(final)], suffix.endswith("_reverse"), w_hh, b_hh, w_hr)
+                x, reverse = _from_input(self.mode, data, w_ih, b_ih, b_hh), suffix.endswith("_reverse")
+                before = by_layer[len(final)]
+                if self.mode == "LSTM" and w_hr is None and sizes[-1] == sizes[0]:  # all in one
+                    y, *last = lstm(x.reshape(len(sizes), sizes[0], x.shape[-1]), *before, w_hh, reverse=reverse)
+                    y = y.reshape(len(x), self.hidden_size)
+                else:
+                    y, last = _over_time(step, x.split(sizes), before, reverse, w_hh, b_hh, w_hr)
                 outputs.append(y)
                 final.append(last)
             data = ops.cat(outputs, -1) if len(outputs) > 1 else outputs[0]

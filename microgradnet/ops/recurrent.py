@@ -13,7 +13,8 @@ import numpy as np
 from ..graph import Op
 from .activation import _sigmoid, sigmoid
 from .elementwise import tanh
-from .shape import cat
+from .linalg import _linear, _over_examples, _times, linear
+from .shape import _unbind, cat, cat_op, stack, unbind
 
 
 def _parts(x: Any, count: int) -> list:
@@ -61,6 +62,52 @@ def _lstm_cell_rule(needs, g, y, gates, c):
 
 lstm_cell = Op("lstm_cell", _lstm_cell, joint=_lstm_cell_rule,
                doc="(h', c') from the gates (…, 4 H) and c (…, H): c' = f c + i n, h' = o tanh(c').")
+
+
+def _lstm_steps(parts, h, c, weight, product=linear, opened=lstm_gates, cell=lstm_cell):
+    """h', c, c' and the gates, each by time step."""
+    states, old, new, gates = [], [], [], []
+    for part in parts:
+        gates.append(opened(product(h, weight, part)))
+        old.append(c)
+        h, c = cell(gates[-1], c)
+        states.append(h)
+        new.append(c)
+    return states, old, new, gates
+
+
+def _lstm(x, h, c, weight, /, reverse=False):
+    forth = slice(None, None, -1 if reverse else 1)
+    states, *kept = _lstm_steps(_unbind(x)[forth], h, c, weight, _linear, _lstm_gates, _lstm_cell)
+    return (np.stack(states[forth]), states[-1], kept[1][-1]), list(map(np.stack, kept))
+
+
+def _lstm_rule(needs, g, y, x, h, c, weight, reverse=False, kept=None):
+    """Backpropagation through time. All that does not hang on later steps is computed for all steps at once."""
+    forth, back = (slice(None, None, step) for step in ((-1, 1) if reverse else (1, -1)))
+    old, new, gates = kept or map(stack, _lstm_steps(unbind(x)[forth], h, c, weight)[1:])
+    i, f, n, o = _parts(gates, 4)
+    a, b = _slope(gates.shape[-1], gates.dtype)
+    t = tanh(new)
+    slopes = unbind(cat([n, old, i, t], -1) * ((a - gates) * gates + b))  # of what comes out, by the weighted inputs
+    through, forget = unbind(o * (1 - t * t)), unbind(f)
+    g_y, g_h, g_c = unbind(g[0])[forth], *g[1:]
+    errors = []
+    for k in reversed(range(len(g_y))):
+        g_h = g_h + g_y[k]
+        g_c = g_c + g_h * through[k]
+        errors.append(cat_op(g_c, g_c, g_c, g_h, dim=-1) * slopes[k])
+        g_h, g_c = _times(errors[-1], weight), g_c * forget[k]
+    to_x = stack(errors[back])
+    to_weight = None
+    if 3 in needs:
+        fed_back = [h, *unbind(y[0])[forth][:-1]]
+        to_weight = _over_examples(to_x, stack(fed_back[forth]))
+    return [wanted if k in needs else None for k, wanted in enumerate([to_x, g_h, g_c, to_weight])]
+
+
+lstm = Op("lstm", _lstm, joint=_lstm_rule, keeps=True,
+          doc="(h of all steps, h', c') of an LSTM from the input's part of the gates (T, N, 4 H), h, c and h's weight.")
 
 
 def _gru_cell(x, z, h, /):

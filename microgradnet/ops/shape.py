@@ -274,7 +274,14 @@ stack_op = Op("stack", lambda *arrays, dim=0: np.asarray(np.stack(arrays, axis=d
 split_op = Op("split", lambda x, /, sections, dim=0: tuple(np.split(x, sections, axis=dim)),
               lambda g, _y, _x, sections, dim=0: cat(g, dim), view=True,
               doc="The pieces between the positions `sections` of the dimension `dim`.")
-unbind_op = Op("unbind", lambda x, /, dim=0: tuple(p[..., 0] for p in np.moveaxis(x, dim, 0)[..., None]),
+
+
+def _unbind(x, /, dim=0):
+    x = np.moveaxis(x, dim, 0) if dim else x
+    return tuple([x[i, ...] for i in range(len(x))])  # ...: a number is an array, too
+
+
+unbind_op = Op("unbind", _unbind,
                lambda g, _y, _x, dim=0: stack(g, dim), view=True,
                doc="The slices along `dim`, one for each index, without that dimension.")
 

@@ -132,6 +132,7 @@ OPERATIONS = {
     # normalisation and recurrence
     "standardize": "(x − 平均) / √(方差 + eps) · weight + bias。",
     "lstm_gates": "LSTM 的各个门：σ(i)、σ(f)、tanh(n)、σ(o)。", "lstm_cell": "c′ = f c + i n，h′ = o tanh(c′)。",
+    "lstm": "一层 LSTM 走过整个序列：各步的输出，以及最后的 h′ 和 c′。",
     "gru_cell": "r、z 是两个门，n = tanh(x_n + r h_n)，h′ = n + z (h − n)。",
     # around a module, and what training needs
     "module_boundary": "数组原样通过；它们的梯度经过函数 seen。",
