@@ -280,9 +280,9 @@ class RNNBase(Module):
             outputs = []
             for suffix in self._suffixes(layer):
                 w_ih, w_hh, b_ih, b_hh, w_hr = (getattr(self, name + suffix, None) for name in _NAMES)
-                x, reverse = _from_input(self.mode, data, w_ih, b_ih, b_hh), suffix.endswith("_reverse")
-                before = by_layer[len(final)]
-                if self.mode == "LSTM" and w_hr is None and sizes[-1] == sizes[0]:  # all in one
+                x = _from_input(self.mode, data, w_ih, b_ih, b_hh)  # type: ignore[arg-type]
+                before, reverse = by_layer[len(final)], suffix.endswith("_reverse")
+                if self.mode == "LSTM" and w_hr is None and sizes[-1] == sizes[0]:  # all steps have one size
                     y, *last = lstm(x.reshape(len(sizes), sizes[0], x.shape[-1]), *before, w_hh, reverse=reverse)
                     y = y.reshape(len(x), self.hidden_size)
                 else:

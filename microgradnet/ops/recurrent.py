@@ -85,16 +85,16 @@ def _lstm(x, h, c, weight, /, reverse=False):
 def _lstm_rule(needs, g, y, x, h, c, weight, reverse=False, kept=None):
     """Backpropagation through time. All that does not hang on later steps is computed for all steps at once."""
     forth, back = (slice(None, None, step) for step in ((-1, 1) if reverse else (1, -1)))
-    old, new, gates = kept or map(stack, _lstm_steps(unbind(x)[forth], h, c, weight)[1:])
+    old, new, gates = kept or [stack(part) for part in _lstm_steps(unbind(x)[forth], h, c, weight)[1:]]
     i, f, n, o = _parts(gates, 4)
     a, b = _slope(gates.shape[-1], gates.dtype)
     t = tanh(new)
     slopes = unbind(cat([n, old, i, t], -1) * ((a - gates) * gates + b))  # of what comes out, by the weighted inputs
     through, forget = unbind(o * (1 - t * t)), unbind(f)
-    g_y, g_h, g_c = unbind(g[0])[forth], *g[1:]
+    g_states, g_h, g_c = unbind(g[0])[forth], g[1], g[2]
     errors = []
-    for k in reversed(range(len(g_y))):
-        g_h = g_h + g_y[k]
+    for k in reversed(range(len(g_states))):
+        g_h = g_h + g_states[k]
         g_c = g_c + g_h * through[k]
         errors.append(cat_op(g_c, g_c, g_c, g_h, dim=-1) * slopes[k])
         g_h, g_c = _times(errors[-1], weight), g_c * forget[k]
@@ -107,7 +107,7 @@ def _lstm_rule(needs, g, y, x, h, c, weight, reverse=False, kept=None):
 
 
 lstm = Op("lstm", _lstm, joint=_lstm_rule, keeps=True,
-          doc="(h of all steps, h', c') of an LSTM from the input's part of the gates (T, N, 4 H), h, c and h's weight.")
+          doc="(h of all steps, h', c') of an LSTM, from the input's part of the gates (T, N, 4 H), h, c, weight.")
 
 
 def _gru_cell(x, z, h, /):
