@@ -17,14 +17,44 @@ import math
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 
 from ..graph import Op
 from .reduce import sum
-from .window import count, slices, view_windows
+from .window import count, view_windows
 
 __all__: list[str] = []  # functions are in nn.functional, as in PyTorch
 
 CACHE = 1 << 18  # elements of the columns that are made at a time: more would fall out of the cache
+WASTE = 1.4  # how many times more columns there may be than windows
+
+
+def _walk(size, out, stride, w, groups):
+    """(the lengths that windows are counted by, the length of a row): the output's own, and 0; or its last two as one.
+
+    With stride 1 the windows of all rows of an image follow one another in memory. Between two rows lie a few windows
+    that reach from the end of the one into the next: with them the copies are long, and their results are left out.
+    That is worth it where there is more to copy into columns than to put into rows that leave them out.
+    """
+    if len(out) < 2 or stride[-2:] != (1, 1) or size[-1] > WASTE * out[-1] or w[0].size * groups < 2 * len(w):
+        return out, 0
+    return (*out[:-2], (out[-2] - 1) * size[-1] + out[-1]), size[-1]
+
+
+def _in_rows(columns, out, row):
+    """The view (…, *out) of what is counted by a walk."""
+    if not row:
+        return columns
+    step = columns.strides[-1]
+    return as_strided(columns, (*columns.shape[:-1], *out[-2:]), (*columns.strides[:-1], row * step, step))
+
+
+def _windows(x, kernel, out, walk, stride, dilation, writeable=False):
+    """The windows of a padded input in row-major order, as a view (N, C, *kernel, *walk)."""
+    view = view_windows(x, kernel, out, stride, dilation, writeable)
+    if len(walk) == len(out):
+        return view
+    return as_strided(view, (*view.shape[:-2], walk[-1]), (*view.strides[:-2], view.strides[-1]), writeable=writeable)
 
 
 def _parts(batch: int, columns: int, dtype: np.dtype) -> Iterator[tuple[slice, np.ndarray]]:
@@ -38,7 +68,7 @@ def _parts(batch: int, columns: int, dtype: np.dtype) -> Iterator[tuple[slice, n
 
 def _padded(x, padding):
     if not any(padding):
-        return x
+        return np.ascontiguousarray(x)
     out = np.zeros((*x.shape[:2], *(n + 2 * p for n, p in zip(x.shape[2:], padding))), x.dtype)
     out[_inner(padding)] = x
     return out
@@ -48,21 +78,21 @@ def _inner(padding):
     return (..., *(slice(p, -p or None) for p in padding))
 
 
-def _windows(x, kernel, out, stride, dilation):
-    """The windows of a padded input, as a view (C, *kernel, N, *out)."""
-    return np.moveaxis(view_windows(x, kernel, out, stride, dilation), 0, 1 + len(kernel))
-
-
-def _columns(windows, part, room, shape):
-    """Part of the windows as columns, of this shape: (groups, C / groups · kernel, N · out)."""
-    windows = windows[(slice(None),) * (windows.ndim // 2) + (part,)]
+def _columns(windows, room, shape):
+    """Windows as columns, of this shape: (groups, C / groups · kernel, N · walk)."""
+    windows = np.moveaxis(windows, 0, (windows.ndim + 1) // 2)  # behind the kernel
     np.copyto(room.reshape(windows.shape), windows)
     return room.reshape(*shape, -1)
 
 
-def _rows(y, groups):
-    """(N, O, *out) as (groups, O / groups, N · out)."""
-    return y.swapaxes(0, 1).reshape(groups, y.shape[1] // groups, -1)
+def _rows(y, groups, walk, row):
+    """(N, O, *out) as (groups, O / groups, N · walk), with zeros where the walk leaves the output."""
+    y = y.swapaxes(0, 1)
+    if row:
+        out, wide = y.shape[2:], np.zeros((*y.shape[:2], *walk), y.dtype)
+        _in_rows(wide, out, row)[...] = y
+        y = wide
+    return y.reshape(groups, len(y) // groups, -1)
 
 
 def _checked(x, w, b, stride, padding, dilation, groups):
@@ -83,14 +113,16 @@ def _convolution(x, w, b, /, stride, padding, dilation, groups):
     out = _checked(x, w, b, stride, padding, dilation, groups)
     n, kernel = len(x), w.shape[2:]
     x, rows = _padded(x, padding), w.reshape(groups, len(w) // groups, -1)
-    windows = _windows(x, kernel, out, stride, dilation)
+    walk, row = _walk(x.shape[2:], out, stride, w, groups)
+    windows = _windows(x, kernel, out, walk, stride, dilation)
     y = np.empty((n, len(w), *out), np.result_type(x, w))
-    for part, room in _parts(n, rows.shape[-1] * groups * math.prod(out), x.dtype):
-        columns = _columns(windows, part, room, (groups, rows.shape[-1]))
-        if len(y[part]) == 1:
+    for part, room in _parts(n, rows.shape[-1] * groups * math.prod(walk), x.dtype):
+        columns = _columns(windows[part], room, (groups, rows.shape[-1]))
+        if len(y[part]) == 1 and not row:
             np.matmul(rows, columns, out=y[part].reshape(groups, -1, columns.shape[-1]))
         else:
-            y[part] = np.matmul(rows, columns).reshape(len(w), -1, *out).swapaxes(0, 1)
+            product = np.matmul(rows, columns).reshape(len(w), -1, *walk)
+            y[part] = _in_rows(product, out, row).swapaxes(0, 1)
     if b is not None:
         y += b.reshape((-1, *[1] * len(kernel)))
     return y
@@ -100,13 +132,14 @@ def _convolution_input(g, w, /, size, stride, padding, dilation, groups):
     kernel, out = w.shape[2:], g.shape[2:]
     x = np.zeros((len(g), w.shape[1] * groups, *(n + 2 * p for n, p in zip(size, padding))), np.result_type(g, w))
     turned = w.reshape(groups, len(w) // groups, -1).swapaxes(1, 2)
-    places = slices(kernel, out, stride, dilation)
-    for part, room in _parts(len(g), turned.shape[1] * groups * math.prod(out), x.dtype):
-        rows = _rows(g[part], groups)
+    walk, row = _walk(x.shape[2:], out, stride, w, groups)
+    windows = _windows(x, kernel, out, walk, stride, dilation, writeable=True)
+    for part, room in _parts(len(g), turned.shape[1] * groups * math.prod(walk), x.dtype):
+        rows = _rows(g[part], groups, walk, row)
         columns = np.matmul(turned, rows, out=room.reshape(*turned.shape[:2], rows.shape[-1]))
-        windows, total = columns.reshape(x.shape[1], *kernel, -1, *out), x[part].swapaxes(0, 1)
-        for k, under in places:
-            total[under] += windows[(slice(None), *k)]
+        columns = columns.reshape(x.shape[1], *kernel, -1, *walk)
+        for k in np.ndindex(*kernel):
+            windows[(part, slice(None), *k)] += columns[(slice(None), *k)].swapaxes(0, 1)
     return np.ascontiguousarray(x[_inner(padding)])
 
 
@@ -114,10 +147,11 @@ def _convolution_weight(x, g, /, kernel, stride, padding, dilation, groups):
     out = g.shape[2:]
     x, w = _padded(x, padding), np.zeros((g.shape[1], x.shape[1] // groups, *kernel), np.result_type(x, g))
     rows = w.reshape(groups, g.shape[1] // groups, -1)
-    windows = _windows(x, kernel, out, stride, dilation)
-    for part, room in _parts(len(x), rows.shape[-1] * groups * math.prod(out), x.dtype):
-        columns = _columns(windows, part, room, (groups, rows.shape[-1]))
-        rows += np.matmul(_rows(g[part], groups), columns.swapaxes(1, 2))
+    walk, row = _walk(x.shape[2:], out, stride, w, groups)
+    windows = _windows(x, kernel, out, walk, stride, dilation)
+    for part, room in _parts(len(x), rows.shape[-1] * groups * math.prod(walk), x.dtype):
+        columns = _columns(windows[part], room, (groups, rows.shape[-1]))
+        rows += np.matmul(_rows(g[part], groups, walk, row), columns.swapaxes(1, 2))
     return w
 
 

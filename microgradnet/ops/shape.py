@@ -277,7 +277,7 @@ split_op = Op("split", lambda x, /, sections, dim=0: tuple(np.split(x, sections,
 
 
 def _unbind(x, /, dim=0):
-    x = np.moveaxis(x, dim, 0) if dim else x
+    x = np.moveaxis(x, dim, 0) if dim or not x.ndim else x
     return tuple([x[i, ...] for i in range(len(x))])  # ...: a number is an array, too
 
 

@@ -27,12 +27,12 @@ def count(size, kernel, stride, padding, dilation):
     return tuple((n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in sizes)
 
 
-def view_windows(x, kernel, out, stride, dilation):
+def view_windows(x, kernel, out, stride, dilation, writeable=False):
     """(…, *kernel, *out): at […, k, o] is x[…, o · stride + k · dilation], without a copy."""
     n = len(kernel)
     steps = x.strides[-n:]
     strides = (*x.strides[:-n], *(s * d for s, d in zip(steps, dilation)), *(s * t for s, t in zip(steps, stride)))
-    return as_strided(x, (*x.shape[:-n], *kernel, *out), strides, writeable=False)
+    return as_strided(x, (*x.shape[:-n], *kernel, *out), strides, writeable=writeable)
 
 
 def slices(kernel, out, stride, dilation) -> list[tuple[tuple, tuple]]:
