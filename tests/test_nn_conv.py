@@ -41,10 +41,18 @@ def by_loops(x, w, b, stride, padding, dilation, groups):
 CASES = [  # input, weight, stride, padding, dilation, groups
     ((2, 3, 7), (4, 3, 3), (1,), (0,), (1,), 1), ((2, 4, 9), (6, 2, 3), (2,), (1,), (2,), 2),
     ((2, 3, 6, 7), (4, 3, 3, 2), (1, 1), (0, 0), (1, 1), 1), ((1, 4, 7, 6), (4, 1, 2, 3), (2, 1), (1, 2), (1, 2), 4),
+    ((2, 4, 6, 7), (4, 2, 2, 3), (1, 1), (1, 2), (2, 1), 2), ((2, 2, 4, 5, 6), (2, 2, 2, 2, 3), (2, 1, 1), (0, 1, 1), (1, 1, 2), 1),
     ((3, 2, 5, 5), (4, 2, 1, 1), (1, 1), (0, 0), (1, 1), 1), ((1, 2, 4, 5, 4), (4, 2, 2, 3, 2), (1, 2, 1), (0, 1, 1), (1, 1, 2), 1),
 ]  # fmt: skip
 
 
+@pytest.fixture(params=[0, np.inf], ids=["rows apart", "rows as one"])
+def walk(request, monkeypatch):
+    """Both ways to go through the windows, wherever they are possible."""
+    monkeypatch.setattr("microgradnet.ops.convolution.WASTE", request.param)
+
+
+@pytest.mark.usefixtures("walk")
 @pytest.mark.parametrize("case", CASES, ids=str)
 @pytest.mark.parametrize("with_bias", [True, False])
 def test_convolution_is_its_definition(case, with_bias):
@@ -54,6 +62,7 @@ def test_convolution_is_its_definition(case, with_bias):
     np.testing.assert_allclose(y.numpy(), by_loops(x, w, b, *how), 1e-12, 1e-12)
 
 
+@pytest.mark.usefixtures("walk")
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_the_transposed_convolution_is_the_adjoint(case):
     x_shape, w_shape, stride, padding, dilation, groups = case
@@ -69,6 +78,7 @@ def test_the_transposed_convolution_is_the_adjoint(case):
     np.testing.assert_allclose((y * g).sum().item(), (x * back).sum().item(), 1e-10)
 
 
+@pytest.mark.usefixtures("walk")
 @pytest.mark.parametrize("case", CASES[::2], ids=str)
 def test_gradients_by_differences(case):
     x_shape, w_shape, stride, padding, dilation, groups = case
