@@ -302,6 +302,7 @@ class Op:
     arguments: tuple[str, ...]  # the names of the arrays in the forward
     names: tuple[str, ...]  # of the metadata, where it may be positional
     looks = False
+    takes_out = False  # whether the forward can write its result into an array `out`, as a ufunc does
     takes_parts = False  # whether `joint` fills in the zeros for outputs that nobody used; else it gets them
 
     def __init__(self, name: str, forward: Callable, *rules: Callable | None, joint: Callable | None = None,
@@ -325,6 +326,7 @@ class Op:
             self.arity = 1_000_000 if variadic else code.co_posonlyargcount
             self.arguments = code.co_varnames[: code.co_posonlyargcount]
             self.names = () if variadic else code.co_varnames[code.co_posonlyargcount : code.co_argcount]
+            self.takes_out = "out" in code.co_varnames[code.co_argcount :][: code.co_kwonlyargcount]
         if keeps:
             self.forward = lambda *arrays, **params: forward(*arrays, **params)[0]
         self._known_reads: dict = {}

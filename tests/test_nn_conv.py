@@ -101,6 +101,18 @@ def test_a_long_batch_is_taken_in_parts(monkeypatch):
             np.testing.assert_allclose(a.detach().numpy(), c.detach().numpy(), 1e-10, 1e-10)
 
 
+def test_results_are_not_in_the_memory_that_is_kept_for_the_next():
+    def all_three(seed):
+        x, w, b = leaf(2, 2, 6, 6, seed=seed), leaf(4, 2, 3, 3, seed=seed + 1), leaf(4, seed=seed + 2)
+        y = F.conv2d(x, w, b, padding=1)
+        return [y, *mg.autograd.grad((y**2).sum(), [x, w])]
+
+    first = all_three(0)
+    before = [part.detach().numpy().copy() for part in first]
+    all_three(5)
+    assert all((part.detach().numpy() == old).all() for part, old in zip(first, before))
+
+
 def test_the_kernel_is_not_turned_around():
     edge = F.conv1d(mg.tensor([[[0.0, 0, 1, 0, 0]]]), mg.tensor([[[1.0, 2, 3]]]), padding=1)
     assert edge.tolist() == [[[0, 3, 2, 1, 0]]]

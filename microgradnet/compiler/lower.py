@@ -70,12 +70,13 @@ def lower(program: Program) -> Program:
 
     for step in program.steps:
         args, params = replaced(step.args, now), replaced(step.params, now)
-        found = None
-        if isinstance(step.function, Op) and step.function.name not in RANDOM and _is_plain((args, params)):
+        found, op = None, step.function
+        # What takes `out` is a call already, and it computes in memory of its own, which no program may refer to.
+        if isinstance(op, Op) and op.name not in RANDOM and not op.takes_out and _is_plain((args, params)):
             for value in values_in((args, params)):
                 samples[value]  # noqa: B018 - made when asked for
-            forward = OWN.get(step.function.name, step.function.forward)
-            found = traced(step.function, forward, args, params, samples)
+            forward = OWN.get(op.name, op.forward)
+            found = traced(op, forward, args, params, samples)
         outs = step.out if isinstance(step.out, tuple) else (step.out,)
         results: Any = () if found is None else found[1] if isinstance(step.out, tuple) else (found[1],)
         if found is None or not all(map(_alike, results, outs)):

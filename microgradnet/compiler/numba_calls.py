@@ -152,6 +152,9 @@ class _Printer:
 
     def call(self, step: Step) -> None:
         """A step that NumPy makes; its results go where the plan has them."""
+        if isinstance(step.function, Op) and step.function.takes_out:
+            self.lines.append(self.call_text(step, out=self.own(step.out)))  # type: ignore[arg-type]
+            return
         self.lines.append(f"made = {self.call_text(step)}")
         many = isinstance(step.out, tuple)
         for k, out in enumerate(step.out if many else (step.out,)):
@@ -213,8 +216,8 @@ class _Printer:
             return self.source(value)
         return self.call_text(next(step for step in self.layout.program.steps if step.out is value))  # a view
 
-    def call_text(self, step: Step) -> str:
-        """A step as a call on values that are fetched."""
+    def call_text(self, step: Step, **more: Any) -> str:
+        """A step as a call on values that are fetched, with `more` arguments."""
         function = step.function.forward if isinstance(step.function, Op) else step.function
         values: list[str] = []
 
@@ -226,7 +229,7 @@ class _Printer:
 
         def call(*given: Any) -> Any:
             with np.errstate(all="ignore"):
-                return function(*_filled(args, given), **_filled(params, given))
+                return function(*_filled(args, given), **_filled(params, given), **more)
 
         return f"{self.name(call)}({', '.join(values)})"
 

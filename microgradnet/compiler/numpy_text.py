@@ -297,8 +297,8 @@ class _Printer:
             self.body.append(f"np.copyto({out}, {args[0]}, casting=\"unsafe\")")
         else:
             params = {k: v for k, v in step.params.items() if k != "order"}  # the memory has it
-            given = f"{out} = " * (out in self.results)
-            self.body.append(f"{given}{name_of(function)}({', '.join(args)}{self.params_text(params)}, out={out})")
+            given = f"{out} = " * (out in self.results) + self.function_name(function)
+            self.body.append(f"{given}({', '.join(args)}{self.params_text(params)}, out={out})")
 
     def expression(self, step: Step) -> str:
         """A step as an expression."""

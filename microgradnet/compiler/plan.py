@@ -71,7 +71,7 @@ def takes_out(step: Step, samples: Samples) -> bool:
     function, out = step.function, step.out
     if not isinstance(out, Value) or not out.shape or isinstance(out.dtype, type) or step.view:
         return False
-    if function is np.dot:
+    if function is np.dot or isinstance(function, Op) and function.takes_out:
         return bool(samples[out].flags.c_contiguous)
     if function is np.where:
         return True

@@ -14,6 +14,7 @@ Each is a product of matrices for every part of the batch: the windows under the
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Iterator
 
 import numpy as np
@@ -26,6 +27,8 @@ from .window import count, view_windows
 __all__: list[str] = []  # functions are in nn.functional, as in PyTorch
 
 CACHE = 1 << 18  # elements of the columns that are made at a time: more would fall out of the cache
+KEPT = 1 << 25  # bytes of what is in between that are kept for the next time
+SHORT = 16  # windows in a row: longer rows are copied well one by one
 WASTE = 1.4  # how many times more columns there may be than windows
 
 
@@ -36,7 +39,8 @@ def _walk(size, out, stride, w, groups):
     that reach from the end of the one into the next: with them the copies are long, and their results are left out.
     That is worth it where there is more to copy into columns than to put into rows that leave them out.
     """
-    if len(out) < 2 or stride[-2:] != (1, 1) or size[-1] > WASTE * out[-1] or w[0].size * groups < 2 * len(w):
+    worth = out[-1] <= SHORT and size[-1] <= WASTE * out[-1] and w[0].size * groups >= 2 * len(w)
+    if len(out) < 2 or stride[-2:] != (1, 1) or not worth:
         return out, 0
     return (*out[:-2], (out[-2] - 1) * size[-1] + out[-1]), size[-1]
 
@@ -57,19 +61,37 @@ def _windows(x, kernel, out, walk, stride, dilation, writeable=False):
     return as_strided(view, (*view.shape[:-2], walk[-1]), (*view.strides[:-2], view.strides[-1]), writeable=writeable)
 
 
-def _parts(batch: int, columns: int, dtype: np.dtype) -> Iterator[tuple[slice, np.ndarray]]:
-    """The batch in parts whose columns stay in the cache, and room for these; an example has `columns` elements."""
+class _Rooms(threading.local):
+    """Memory for what is only in between, by its use. A thread keeps it: made anew each time, it costs page faults."""
+
+    def __init__(self):
+        self.kept = {}
+
+    def get(self, use, shape, dtype):
+        size, room = math.prod(shape), self.kept.get((use, dtype))
+        if room is None or room.size < size:
+            room = np.empty(size, dtype)
+            if room.nbytes <= KEPT:
+                self.kept[use, dtype] = room
+        return room[:size].reshape(shape)
+
+
+_rooms = _Rooms()
+
+
+def _parts(batch: int, columns: int) -> Iterator[slice]:
+    """The batch in parts whose columns stay in the cache; an example has `columns` elements."""
     step = max(1, CACHE // max(columns, 1))
-    room = np.empty(min(step, batch) * columns, dtype)
     for start in range(0, batch, step):
-        part = slice(start, min(start + step, batch))
-        yield part, room[: (part.stop - start) * columns]
+        yield slice(start, min(start + step, batch))
 
 
 def _padded(x, padding):
+    """In row-major order, in memory that the next one takes."""
     if not any(padding):
         return np.ascontiguousarray(x)
-    out = np.zeros((*x.shape[:2], *(n + 2 * p for n, p in zip(x.shape[2:], padding))), x.dtype)
+    out = _rooms.get("padded", (*x.shape[:2], *(n + 2 * p for n, p in zip(x.shape[2:], padding))), x.dtype)
+    out[...] = 0
     out[_inner(padding)] = x
     return out
 
@@ -78,21 +100,24 @@ def _inner(padding):
     return (..., *(slice(p, -p or None) for p in padding))
 
 
-def _columns(windows, room, shape):
+def _columns(windows, shape):
     """Windows as columns, of this shape: (groups, C / groups · kernel, N · walk)."""
     windows = np.moveaxis(windows, 0, (windows.ndim + 1) // 2)  # behind the kernel
-    np.copyto(room.reshape(windows.shape), windows)
-    return room.reshape(*shape, -1)
+    columns = _rooms.get("columns", windows.shape, windows.dtype)
+    np.copyto(columns, windows)
+    return columns.reshape(*shape, -1)
 
 
 def _rows(y, groups, walk, row):
     """(N, O, *out) as (groups, O / groups, N · walk), with zeros where the walk leaves the output."""
-    y = y.swapaxes(0, 1)
-    if row:
-        out, wide = y.shape[2:], np.zeros((*y.shape[:2], *walk), y.dtype)
-        _in_rows(wide, out, row)[...] = y
-        y = wide
-    return y.reshape(groups, len(y) // groups, -1)
+    n, channels, *out = y.shape
+    if n > 1 or row:
+        rows = _rooms.get("rows", (channels, n, *walk), y.dtype)
+        if row:
+            rows[...] = 0
+        _in_rows(rows, out, row)[...] = y.swapaxes(0, 1)
+        y = rows
+    return y.reshape(groups, channels // groups, -1)
 
 
 def _checked(x, w, b, stride, padding, dilation, groups):
@@ -109,49 +134,56 @@ def _checked(x, w, b, stride, padding, dilation, groups):
     return out
 
 
-def _convolution(x, w, b, /, stride, padding, dilation, groups):
-    out = _checked(x, w, b, stride, padding, dilation, groups)
-    n, kernel = len(x), w.shape[2:]
-    x, rows = _padded(x, padding), w.reshape(groups, len(w) // groups, -1)
-    walk, row = _walk(x.shape[2:], out, stride, w, groups)
-    windows = _windows(x, kernel, out, walk, stride, dilation)
-    y = np.empty((n, len(w), *out), np.result_type(x, w))
-    for part, room in _parts(n, rows.shape[-1] * groups * math.prod(walk), x.dtype):
-        columns = _columns(windows[part], room, (groups, rows.shape[-1]))
+def _convolution(x, w, b, /, stride, padding, dilation, groups, *, out=None):
+    size = _checked(x, w, b, stride, padding, dilation, groups)
+    kernel, rows = w.shape[2:], w.reshape(groups, len(w) // groups, -1)
+    x = _padded(x, padding)
+    walk, row = _walk(x.shape[2:], size, stride, w, groups)
+    windows = _windows(x, kernel, size, walk, stride, dilation)
+    y = np.empty((len(x), len(w), *size), np.result_type(x, w)) if out is None else out
+    for part in _parts(len(x), rows.shape[-1] * groups * math.prod(walk)):
+        columns = _columns(windows[part], (groups, rows.shape[-1]))
+        shape = *rows.shape[:2], columns.shape[-1]
         if len(y[part]) == 1 and not row:
-            np.matmul(rows, columns, out=y[part].reshape(groups, -1, columns.shape[-1]))
+            np.matmul(rows, columns, out=y[part].reshape(shape))
         else:
-            product = np.matmul(rows, columns).reshape(len(w), -1, *walk)
-            y[part] = _in_rows(product, out, row).swapaxes(0, 1)
+            product = np.matmul(rows, columns, out=_rooms.get("product", shape, y.dtype))
+            y[part] = _in_rows(product.reshape(len(w), -1, *walk), size, row).swapaxes(0, 1)
     if b is not None:
         y += b.reshape((-1, *[1] * len(kernel)))
     return y
 
 
-def _convolution_input(g, w, /, size, stride, padding, dilation, groups):
-    kernel, out = w.shape[2:], g.shape[2:]
-    x = np.zeros((len(g), w.shape[1] * groups, *(n + 2 * p for n, p in zip(size, padding))), np.result_type(g, w))
-    turned = w.reshape(groups, len(w) // groups, -1).swapaxes(1, 2)
-    walk, row = _walk(x.shape[2:], out, stride, w, groups)
-    windows = _windows(x, kernel, out, walk, stride, dilation, writeable=True)
-    for part, room in _parts(len(g), turned.shape[1] * groups * math.prod(walk), x.dtype):
+def _convolution_input(g, w, /, size, stride, padding, dilation, groups, *, out=None):
+    kernel, turned = w.shape[2:], w.reshape(groups, len(w) // groups, -1).swapaxes(1, 2)
+    shape, dtype = (len(g), w.shape[1] * groups), np.result_type(g, w)
+    y = np.empty((*shape, *size), dtype) if out is None else out
+    x = _rooms.get("padded", (*shape, *(n + 2 * p for n, p in zip(size, padding))), dtype) if any(padding) else y
+    x[...] = 0
+    walk, row = _walk(x.shape[2:], g.shape[2:], stride, w, groups)
+    windows = _windows(x, kernel, g.shape[2:], walk, stride, dilation, writeable=True)
+    for part in _parts(len(g), turned.shape[1] * groups * math.prod(walk)):
         rows = _rows(g[part], groups, walk, row)
-        columns = np.matmul(turned, rows, out=room.reshape(*turned.shape[:2], rows.shape[-1]))
-        columns = columns.reshape(x.shape[1], *kernel, -1, *walk)
+        room = _rooms.get("columns", (*turned.shape[:2], rows.shape[-1]), dtype)
+        columns = np.matmul(turned, rows, out=room).reshape(shape[1], *kernel, -1, *walk)
         for k in np.ndindex(*kernel):
             windows[(part, slice(None), *k)] += columns[(slice(None), *k)].swapaxes(0, 1)
-    return np.ascontiguousarray(x[_inner(padding)])
+    if x is not y:
+        y[...] = x[_inner(padding)]
+    return y
 
 
-def _convolution_weight(x, g, /, kernel, stride, padding, dilation, groups):
-    out = g.shape[2:]
-    x, w = _padded(x, padding), np.zeros((g.shape[1], x.shape[1] // groups, *kernel), np.result_type(x, g))
-    rows = w.reshape(groups, g.shape[1] // groups, -1)
-    walk, row = _walk(x.shape[2:], out, stride, w, groups)
-    windows = _windows(x, kernel, out, walk, stride, dilation)
-    for part, room in _parts(len(x), rows.shape[-1] * groups * math.prod(walk), x.dtype):
-        columns = _columns(windows[part], room, (groups, rows.shape[-1]))
-        rows += np.matmul(_rows(g[part], groups, walk, row), columns.swapaxes(1, 2))
+def _convolution_weight(x, g, /, kernel, stride, padding, dilation, groups, *, out=None):
+    shape = g.shape[1], x.shape[1] // groups, *kernel
+    w = np.empty(shape, np.result_type(x, g)) if out is None else out
+    w[...] = 0
+    x, rows = _padded(x, padding), w.reshape(groups, len(w) // groups, -1)
+    walk, row = _walk(x.shape[2:], g.shape[2:], stride, w, groups)
+    windows = _windows(x, kernel, g.shape[2:], walk, stride, dilation)
+    for part in _parts(len(x), rows.shape[-1] * groups * math.prod(walk)):
+        columns = _columns(windows[part], (groups, rows.shape[-1]))
+        product = _rooms.get("product", rows.shape, w.dtype)
+        rows += np.matmul(_rows(g[part], groups, walk, row), columns.swapaxes(1, 2), out=product)
     return w
 
 
