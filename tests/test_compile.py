@@ -473,7 +473,7 @@ def test_the_variables_of_functions_and_objects_around_are_watched(monkeypatch):
     check()
     monkeypatch.setitem(globals(), "scaled", lambda x: x)
     check()
-    assert len(compiled.programs) == 6
+    assert len(compiled.programs) == 3  # for two powers, and without the scale; floats are read
 
 
 class Counting(nn.Module):

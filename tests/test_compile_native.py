@@ -1,6 +1,7 @@
 """compile(backend="numba"): trainings as in eager mode, to the tolerance that native code keeps."""
 
 import functools
+import types
 
 import numpy as np
 import pytest
@@ -89,6 +90,22 @@ def test_state_that_lies_otherwise_in_memory_is_read_and_written_in_every_call(b
 @pytest.mark.parametrize("name", ["n·n", "elu", "clamp", "max", "x**n", "mask", "x@x·n"])
 def test_python_numbers_that_change_are_read_at_each_call(name):
     same(with_gradient(READ[name]), 0.3, 0.7, 1.5, 0.5, backend="numba", grad=True)
+
+
+def test_and_so_are_those_in_variables():
+    holder = types.SimpleNamespace(n=0.0)
+
+    def step(x):
+        loss = ((x * holder.n).tanh() ** 2 + holder.n).sum()
+        loss.backward()
+        return loss.detach()
+
+    compiled = mg.compile(step, backend="numba")
+    for holder.n in 0.3, 0.7, 1.5, 0.5:
+        x, y = (mg.arange(3.0).requires_grad_() for _ in range(2))
+        np.testing.assert_allclose(compiled(x).item(), step(y).item(), 1e-6)
+        np.testing.assert_allclose(x.grad.numpy(), y.grad.numpy(), 1e-5)
+    assert len(compiled.programs) == 1
 
 
 def test_results_that_are_kept_stay_as_they_are():

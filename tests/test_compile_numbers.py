@@ -2,6 +2,8 @@
 
 import math
 import re
+import threading
+import types
 
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ import pytest
 import microgradnet as mg
 import microgradnet.nn.functional as F
 from microgradnet import nn
+from microgradnet.compiler.numbers import Numbers
 from microgradnet.errors import CompileError
 
 NUMBERS = 0.3, 0.7, 0.2, 1.5, 0.7, 0.45, 2.0, 0.5, 1.0
@@ -81,6 +84,185 @@ def test_floats_are_read_at_each_call(name):
 @pytest.mark.parametrize("name", NEEDS_IT)
 def test_who_needs_the_float_itself_has_a_program_for_each(name):
     same(with_gradient(NEEDS_IT[name]), *NUMBERS[:6], programs=None, grad=True)
+
+
+# --- in variables -----------------------------------------------------------------------------------------------------
+
+
+class Holder(nn.Module):
+    number: float
+
+    def forward(self, x, f):
+        return f(x, self.number)
+
+
+global_number = 0.0
+
+
+def in_global(f):
+    def put(number):
+        global global_number
+        global_number = number
+
+    return lambda x: f(x, global_number), put
+
+
+def in_closure(f):
+    kept = 0.0
+
+    def put(number):
+        nonlocal kept
+        kept = number
+
+    return lambda x: f(x, kept), put
+
+
+def in_module(f):
+    holder = Holder()
+    return lambda x: holder(x, f), lambda number: setattr(holder, "number", number)
+
+
+def in_attribute(f):
+    holder = types.SimpleNamespace()
+    return lambda x: f(x, holder.number), lambda number: setattr(holder, "number", number)
+
+
+def in_dict(f):
+    held = {"a": [0.25, 0.0]}
+    return lambda x: f(x, held["a"][1]), lambda number: held["a"].__setitem__(1, number)
+
+
+VARIABLES = [in_global, in_closure, in_module, in_attribute, in_dict]
+EACH_VARIABLE = pytest.mark.parametrize("variable", VARIABLES)
+
+
+def same_in(variable, f, *numbers, **options):
+    """As `same`, with the numbers in a variable."""
+    step, put = variable(f)
+    compiled = mg.compile(step, **options)
+    values = np.random.default_rng(0).uniform(-2, 2, (4, 3)).astype(np.float32)
+    for number in numbers:
+        put(number)
+        found = []
+        for function in (step, compiled):
+            mg.manual_seed(5)
+            x = mg.tensor(values, requires_grad=True)
+            found.append((function(x).numpy(), x.grad.numpy()))
+        assert all(map(np.array_equal, *found)), number
+    return compiled, put
+
+
+@EACH_VARIABLE
+@pytest.mark.parametrize("name", READ)
+def test_floats_in_variables_are_read_at_each_call(name, variable):
+    compiled, _ = same_in(variable, with_gradient(READ[name]), *NUMBERS)
+    assert len(compiled.programs) == 1
+
+
+@EACH_VARIABLE
+@pytest.mark.parametrize("name", NEEDS_IT)
+def test_who_needs_the_float_in_a_variable_has_a_program_for_each(name, variable):
+    same_in(variable, with_gradient(NEEDS_IT[name]), *NUMBERS[:6])
+
+
+@EACH_VARIABLE
+def test_another_type_in_a_variable_has_another_program(variable):
+    compiled, put = same_in(variable, with_gradient(lambda x, n: x * n), 0.5, 0.25, 3, 0.75, 1, 0.5)
+    x = mg.ones(4, 3)
+    put(mg.tensor(2.0))
+    compiled(x.requires_grad_())
+    assert x.grad[0].tolist() == [2, 4, 6] and len(compiled.programs) == 4
+
+
+@EACH_VARIABLE
+def test_numbers_in_variables_are_there_after_an_error(variable):
+    fails = []
+
+    def f(x, n):
+        if fails:
+            raise OSError("no more")
+        return x * n
+
+    compiled, put = same_in(variable, with_gradient(f), 0.5)
+    put(0.25)
+    fails.append(True)
+    with pytest.raises(OSError):
+        compiled(mg.ones(4, 3, requires_grad=True))
+    fails.clear()
+    x = mg.ones(4, 3, requires_grad=True)
+    compiled(x)
+    assert x.grad[0].tolist() == [0.25, 0.5, 0.75]
+
+
+def test_a_variable_that_the_function_writes_is_refused():
+    holder = types.SimpleNamespace(n=0.5)
+
+    def step(x):
+        if holder.n > 1:
+            holder.n = 0.5
+        return x * holder.n
+
+    compiled = mg.compile(step)
+    for holder.n in (0.5, 0.25, 0.75, 0.125):
+        assert compiled(mg.ones(1)).item() == holder.n
+    holder.n = 2.0  # the other way at the `if`: the function itself runs
+    assert compiled(mg.ones(1)).item() == 0.5 == holder.n and type(holder.n) is float
+    later = mg.compile(step)
+    holder.n = 2.0
+    with pytest.raises(CompileError, match="changes the Python variable 'n'"):
+        later(mg.ones(1))
+
+    def adds(x):
+        holder.n += holder.k
+        return x * holder.n
+
+    holder.k = 0.0  # added, it changes nothing that could be seen
+    adding = mg.compile(adds)
+    adding(mg.ones(1))
+    holder.k = 1.0
+    for n in (1.5, 2.5):  # recorded with the one and with the other as a number, and run as ever
+        assert adding(mg.ones(1)).item() == n == holder.n and type(holder.n) is type(holder.k) is float
+    with pytest.raises(CompileError, match="changes the Python variable 'n'"):
+        adding(mg.ones(1))
+
+
+def test_numbers_in_variables_by_mode_and_with_arguments():
+    drop, holder = nn.Dropout(0.5), types.SimpleNamespace(a=1.0, b=1.0)
+    compiled = mg.compile(lambda x, n: drop(x) * n * holder.a + holder.b)
+    for k, n in enumerate(NUMBERS * 4):
+        drop.train(k % 3 == 0)
+        holder.a, holder.b, n = math.sin(k), (math.cos(k) if k > 8 else 1.0), n if k > 4 else 1.0
+        mg.manual_seed(k)
+        found = compiled(mg.ones(3), n)
+        mg.manual_seed(k)
+        assert np.array_equal(found.numpy(), (drop(mg.ones(3)) * n * holder.a + holder.b).numpy())
+    assert len(compiled.programs) <= 4
+
+
+def test_whole_numbers_in_variables_choose_programs_until_there_would_be_too_many():
+    holder = types.SimpleNamespace(t=0)
+    compiled = mg.compile(lambda x: x / (1 + holder.t))
+    for holder.t in range(8):
+        compiled(mg.ones(1))
+    assert len(compiled.programs) == 8
+    for holder.t in range(8, 40):
+        assert compiled(mg.ones(1)).item() == np.float32(1 / (1 + holder.t))
+
+
+def test_other_threads_compute_with_a_variable_as_ever():
+    program = []
+    numbers = Numbers(types.SimpleNamespace(error=None, write_down=program.append, fail=program.append), 0)
+    holder, found = types.SimpleNamespace(n=2.0), []
+    with numbers.in_variables([(vars(holder), "n")]):
+        thread = threading.Thread(target=lambda: found.append(float(holder.n * 3)))
+        thread.start()
+        thread.join()
+        assert found == [6.0] and not program
+        assert holder.n * 3 == 6 and program
+    assert type(holder.n) is float
+
+
+# --- among the arguments ----------------------------------------------------------------------------------------------
 
 
 def test_a_function_that_needs_the_float_is_refused_at_the_limit():

@@ -26,14 +26,14 @@ from .calls import Asked, Refusal
 from .draws import draw
 from .guards import layout_of, leaves, modes
 from .naming import is_number, names_of_arguments
-from .numbers import Numbers, with_numbers, without_numbers
+from .numbers import Number, Numbers, with_numbers, without_numbers
 from .places import Memory, Place
 from .program import Program, Source, Step, Value, values_in
 from .refusals import cannot, listens
 from .results import finish
 from .samples import is_pure, laid_out_as
 from .taps import array_of, listening
-from .traced import constant
+from .traced import constant, sampled
 from .watch import Watch
 
 _one_at_a_time = threading.RLock()
@@ -362,16 +362,18 @@ def _of_another_graph(shape: tuple) -> CompileError:
 
 
 def record(function: Callable, args: tuple, kwargs: dict, inputs: list[Tensor], keep_grads: bool = False,
-           changing: Collection[str] = (), lenient: bool = False,
-           numbers: Collection[int] = ()) -> tuple[Any, Recording | None]:
+           changing: Collection[str] = (), lenient: bool = False, numbers: Collection[int] = (),
+           variables: Collection[tuple[Any, Any]] = ()) -> tuple[Any, Recording | None]:
     """(what the function returns, what was recorded of it)
 
     inputs: the Tensors among the arguments. changing: names of options of optimizers that are not taken for granted.
     lenient: where it cannot be recorded, None instead of a CompileError; it has run as ever then.
     numbers: which of the Python numbers among the arguments are not taken for granted, either.
+    variables: nor those in these variables, each given as (scope, key).
     """
     with _one_at_a_time:
-        recorder = Recorder(Watch(function, (*args, *kwargs.values())), changing, lenient, len(inputs))
+        watch = Watch(function, (*args, *kwargs.values()), variables)
+        recorder = Recorder(watch, changing, lenient, len(inputs))
         args, kwargs = with_numbers((args, kwargs), numbers, recorder.numbers) if numbers else (args, kwargs)
         outer = recording._mode.get()
         names = names_of_arguments(function, args, kwargs)
@@ -381,19 +383,23 @@ def record(function: Callable, args: tuple, kwargs: dict, inputs: list[Tensor], 
             number.value.name = names.get(id(number), "")
         recording._mode.set(recorder.on if outer.grad else recorder.off)
         try:
-            with listening(recorder), recorder.found.watch.listening():
-                result = function(*args, **kwargs)
-            if numbers and recorder.found.watch.asks_types:
-                raise cannot("the function asks for the type of things, and a number among its arguments changes; give "
-                             "that as a tensor")
-            recorder.finish(result, args, kwargs, keep_grads)
-            recorder.found.watch.seal()
+            with recorder.numbers.in_variables(variables):
+                with listening(recorder), watch.listening():
+                    result = function(*args, **kwargs)
+                if (numbers or variables) and watch.asks_types:
+                    raise cannot("the function asks for the type of things, and a number that it uses changes; give "
+                                 "that as a tensor")  # what it made of the answer may be wrong
+                recorder.finish(result, args, kwargs, keep_grads)
+            watch.seal()
             if outer.inference:
                 for tensor in recorder.results:
                     tensor._inference = True
-            return without_numbers(result) if numbers else result, None if recorder.error else recorder.found
+            result = without_numbers(result) if numbers or variables else result
+            return result, None if recorder.error else recorder.found
         finally:
             recording._mode.set(outer.on if recording._mode.get().grad else outer.off)
             recorder.on.everything = recorder.off.everything = False  # circles, which would keep the first arguments
             recorder.numbers.recorder = None
+            if numbers or variables:
+                watch.replace(Number, sampled)  # what the function has kept
             del recorder.memory

@@ -46,6 +46,7 @@ class Compiled:
         self._entries: list[_Entry] = []
         self._refused: list[Any] = []  # the keys of calls that cannot be recorded
         self._taken: list[Any] = []  # those whose numbers are taken for granted
+        self._kept: list[tuple[Any, Any]] = []  # variables whose numbers are
         self.__name__ = type(function).__name__
         functools.update_wrapper(self, function, updated=())
 
@@ -95,7 +96,9 @@ class Compiled:
         if key in self._refused:
             return self._function(*args, **kwargs)
         common, numbers = self._common(key)
-        fitting = [entry for entry in self._entries if entry.key == common and entry.numbers != numbers]
+        variables, replaced = self._variables(key)
+        fitting = [entry for entry in self._entries
+                   if entry is replaced or entry.key == common and entry.numbers != numbers]
         count = len(self._entries) - len(fitting)
         if self._fallback == "eager" and count + len(self._refused) >= self._limit:
             return self._function(*args, **kwargs)
@@ -105,10 +108,14 @@ class Compiled:
                 "modes, numbers or settings than before; give a number that changes as a tensor, raise limit=, or give "
                 "fallback='eager'"
             )
-        result, found = record(self._function, args, kwargs, tensors, self._keep_grads, self._changing(key),
-                               bool(numbers) or self._fallback == "eager", numbers)
+        lenient = bool(numbers or variables) or self._fallback == "eager"
+        result, found = record(self._function, args, kwargs, tensors, self._keep_grads, self._changing(key), lenient,
+                               numbers, variables)
         if found is None:
-            (self._taken if numbers else self._refused).append(common)
+            if variables:
+                self._kept += variables
+            else:
+                (self._taken if numbers else self._refused).append(common)
             return result
         run = None if found.differentiable else BACKENDS[self._backend](found.program)
         self._entries = [_Entry(common, run, found, numbers), *(e for e in self._entries if e not in fitting)]
@@ -120,12 +127,26 @@ class Compiled:
         A float that was another one in a call that is like this one but for that is read from then on; a whole number,
         by which a function often chooses what it does, if there would be too many programs else.
         """
-        for kinds in ((float,), (float, int)) if len(self._entries) >= self._limit else ((float,),):
+        for kinds in self._kinds():
             for entry in self._entries:
                 found = None if entry.guards.watch.asks_types else changed(entry.key, key, kinds)
                 if found is not None and found[1] and found[0] not in self._taken:
                     return found
         return key, []
+
+    def _kinds(self) -> list[tuple[type, ...]]:
+        """Of the numbers that a program may read, the first choice first."""
+        return [(float,), (float, int)] if len(self._entries) >= self._limit else [(float,)]
+
+    def _variables(self, key: Any) -> tuple[list[tuple[Any, Any]], _Entry | None]:
+        """(the variables whose numbers a new program reads, the entry whose place it takes): as with the arguments."""
+        for kinds in self._kinds():
+            for entry in self._entries:
+                found = entry.guards.other_numbers(kinds) if entry.key == key else None
+                if found:
+                    new = [v for v in found if not any(v[0] is scope and v[1] == k for scope, k in self._kept)]
+                    return [*entry.guards.watch.numbers, *new], entry if len(new) == len(found) else None
+        return [], None
 
     def _changing(self, key: Any) -> set[str]:
         """The options of optimizers that have been others at such calls before, as momentum is under OneCycleLR."""
@@ -237,11 +258,11 @@ def compile(model: Any = None, *, backend: str = "numpy", fallback: str | None =
 
     The first call with arguments of certain shapes and dtypes runs the function and records every operation: forward,
     backward, the optimizer's update. From then on such calls run the program. Parameters, buffers, an optimizer's state
-    and learning rate are read anew at each call, and so is a float among the arguments once it has changed, unless the
-    function needs the number itself, as for `math.sqrt`. Other Python numbers, a module's mode and its parameters are
-    watched, and a change is recorded as a program of its own, up to `limit` of them; whole numbers among the arguments
-    are read, too, before there are more. What is written into the `__dict__` of a module, and not set as its attribute,
-    goes unnoticed.
+    and learning rate are read anew at each call, and so is a float among the arguments, or in a variable or attribute
+    that the function reads, once it has changed, unless the function needs the number itself, as for `math.sqrt`. Other
+    Python values, a module's mode and its parameters are watched, and a change is recorded as a program of its own, up
+    to `limit` of them; whole numbers are read, too, before there are more. What is written into the `__dict__` of a
+    module, and not set as its attribute, goes unnoticed.
 
     model: a function, such as a training step, or a Module; None makes a decorator. A result through which a gradient
         is to flow later comes from the function itself: what is compiled leaves no graph behind. Other results are the

@@ -7,7 +7,7 @@ parameters and Python numbers. Where something is different, another program is 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from operator import attrgetter, getitem, is_
 from typing import TYPE_CHECKING, Any
 
@@ -160,13 +160,7 @@ class Guards:
 
     def _closer(self, settings: int) -> bool:
         """Whether all is the same, if not the very same."""
-        same = (
-            modes() == self.modes
-            and all(layout_of(tensor) == layout for tensor, layout in zip(self.tensors, self.layouts))
-            and self._same_waiting()
-            and self._same_options()
-            and self.watch.changed() is None
-        )
+        same = self._same_beside() and self.watch.changed() is None
         if same:
             free, noticed = self._look()
             self._free, self._noticed = self._free.renewed(*free), self._noticed.renewed(*noticed)
@@ -174,6 +168,18 @@ class Guards:
             self._note_quick()
             self._bind()
         return same
+
+    def _same_beside(self) -> bool:
+        """Whether all is the same beside what is in variables."""
+        return (modes() == self.modes
+                and all(layout_of(tensor) == layout for tensor, layout in zip(self.tensors, self.layouts))
+                and self._same_waiting() and self._same_options())
+
+    def other_numbers(self, kinds: Collection[type]) -> list[tuple[Any, Any]] | None:
+        """The variables that hold other numbers now, as (scope, key); None where more is different."""
+        if self.watch.asks_types or not self._same_beside():
+            return None
+        return self.watch.other_numbers(kinds)
 
     def _look(self) -> tuple[tuple, tuple]:
         """The variables to look at, as for Quick: those that change unnoticed, and those of which `setting` tells."""

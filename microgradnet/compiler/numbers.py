@@ -1,4 +1,4 @@
-"""Numbers: Python numbers among the arguments of a function, that are others from call to call.
+"""Numbers: Python numbers among the arguments of a function, or in variables, that are others from call to call.
 
 While the function is recorded, a `Number` stands for each. What is computed from it is written down, as a step on
 numbers, or as an operation that it takes part in; an `if` on it is a condition that each call of the program looks at.
@@ -7,11 +7,14 @@ Who needs the number itself, as `math.sqrt` or an index does, gets it, and then 
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import operator
 import sys
-from collections.abc import Callable, Collection, Iterator
+import threading
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +25,7 @@ from .program import Source, Step, Value
 from .refusals import cannot
 from .results import rebuilt
 from .traced import Trace, Traced, sampled, value_of
+from .watch import at, put
 
 if TYPE_CHECKING:
     from .capture import Recorder
@@ -39,7 +43,7 @@ _OPERATION = Op._on_tensors.__code__
 
 
 class Number(Traced):
-    """In the place of an argument. Operations on tensors find the number that it is now."""
+    """In the place of an argument or in a variable. Operations on tensors find the number that it is now."""
 
     __slots__ = ()
 
@@ -105,6 +109,8 @@ class Numbers(Trace):
         self.recorder: Recorder | None = recorder  # until the run is over
         self.tensors = tensors
         self.arguments: list[Number] = []
+        self.variables: list[tuple[Any, Any, Number]] = []  # (scope, key, what is there meanwhile)
+        self._thread = threading.get_ident()  # others may look into the variables, too
 
     def new(self, number: float) -> Number:
         """The next of the arguments: in the list of what a call is given, they follow the tensors."""
@@ -112,6 +118,26 @@ class Numbers(Trace):
         source = Source("input", lambda inputs: inputs[place])
         self.arguments.append(Number(self, Value((), type(number), "", source), number))
         return self.arguments[-1]
+
+    @contextmanager
+    def in_variables(self, variables: Iterable[tuple[Any, Any]]) -> Iterator[None]:
+        """Be in variables, given as (scope, key), in the place of their numbers."""
+        held = [(scope, key, at(scope, key)) for scope, key in variables]
+        try:
+            for scope, key, number in held:
+                source = Source("number", functools.partial(at, scope, key))
+                name = key if isinstance(key, str) else ""
+                self.variables.append((scope, key, Number(self, Value((), type(number), name, source), number)))
+                put(*self.variables[-1])
+            yield
+        finally:
+            for (scope, key, number), (_, _, mine) in zip(held, self.variables):
+                if at(scope, key) is mine:
+                    put(scope, key, number)
+
+    def written(self) -> str | None:
+        """The name of a variable that holds something else by now."""
+        return next((str(key) for scope, key, number in self.variables if at(scope, key) is not number), None)
 
     def given(self, tree: Any) -> Any:
         """Parameters of an operation with Values in the place of Numbers."""
@@ -143,12 +169,15 @@ class Numbers(Trace):
 
     def escape(self, why: str) -> Any:
         """The function does with a number what cannot be written down."""
-        if self.recorder is not None and self.recorder.error is None and not _in_an_operation():
-            self.recorder.fail(cannot(f"the function {why}, which is an argument"))
+        if self._listens() and not _in_an_operation():
+            self.recorder.fail(cannot(f"the function {why}, which is an argument"))  # type: ignore[union-attr]
 
     def _write_down(self, step: Step) -> None:
-        if self.recorder is not None and self.recorder.error is None:
-            self.recorder.write_down(step)
+        if self._listens():
+            self.recorder.write_down(step)  # type: ignore[union-attr]
+
+    def _listens(self) -> bool:
+        return self.recorder is not None and self.recorder.error is None and threading.get_ident() == self._thread
 
 
 # --- among the arguments ----------------------------------------------------------------------------------------------

@@ -90,7 +90,7 @@ def _look_for_effects(recorder: Recorder) -> None:
         raise cannot(found.watch.problems[0])
     if found.watch.drew():
         raise cannot("the function draws random numbers from NumPy; draw them outside, or with this package")
-    if (name := found.watch.changed(modes=False)) is not None:
+    if (name := found.watch.changed(modes=False) or recorder.numbers.written()) is not None:
         raise cannot(f"the function changes the Python variable {name!r}, which a program would not do; keep that "
                      "outside, or use fallback='eager'")
     found.training = found.watch.modes()

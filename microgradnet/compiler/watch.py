@@ -14,7 +14,7 @@ import os
 import sys
 import types
 from collections import deque
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Callable, Collection, Container, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -22,6 +22,7 @@ import numpy as np
 
 from ..nn import Module
 from ..tensor import Tensor
+from .traced import Traced
 
 PLAIN = (bool, int, float, str, bytes, type(None))
 MISSING = object()
@@ -40,9 +41,12 @@ class Watch:
 
     slots: (a dict or list, key, what was there); cells likewise. sizes: of the containers. absent: (an object's dict, a
     name that was not there). others: (name, a function that reads, what it read). modules: those that were seen.
+    numbers: variables whose numbers a program reads anew, as (scope, key); only their types are watched.
     """
 
-    def __init__(self, function: Callable, arguments: Iterable = ()) -> None:
+    def __init__(self, function: Callable, arguments: Iterable = (), numbers: Collection[tuple[Any, Any]] = ()) -> None:
+        self.numbers = numbers
+        self._anew = {(id(scope), key) for scope, key in numbers}
         self.slots: dict[tuple, tuple[Any, Any, Any]] = {}
         self.cells: dict[int, tuple[str, Any, Any]] = {}
         self.sizes: dict[int, tuple[str, Any, int]] = {}
@@ -78,7 +82,7 @@ class Watch:
         waiting = [(called, thing)]
         while waiting:
             called, thing = waiting.pop()
-            if isinstance(thing, (*PLAIN, np.generic, np.dtype)) or (id(thing), names.key) in self._seen:
+            if isinstance(thing, (*PLAIN, np.generic, np.dtype, Traced)) or (id(thing), names.key) in self._seen:
                 continue
             self._seen[id(thing), names.key] = self._known[id(thing)] = thing
             waiting += self._within(thing, names, called)
@@ -127,7 +131,8 @@ class Watch:
             return [(called, part) for part in thing]
         self.sizes[id(thing)] = called, thing, len(thing)
         for key in thing if isinstance(thing, dict) else range(len(thing)):
-            self.slots[id(thing), key] = thing, key, thing[key]
+            if (id(thing), key) not in self._anew:
+                self.slots[id(thing), key] = thing, key, thing[key]
         return [(called, part) for part in (thing.values() if isinstance(thing, dict) else thing)]
 
     def _array(self, thing: np.ndarray, called: str) -> Iterable[tuple[str, Any]]:
@@ -173,7 +178,8 @@ class Watch:
     def _slots_of(self, scope: Any, names: Iterable[str]) -> Iterable[tuple[str, Any]]:
         found = [(name, scope[name]) for name in sorted(names)]
         for name, value in found:
-            self.slots.setdefault((id(scope), name), (scope, name, value))
+            if (id(scope), name) not in self._anew:
+                self.slots.setdefault((id(scope), name), (scope, name, value))
         return found
 
     def _read(self, name: str, read: Callable[[], Any]) -> None:
@@ -254,8 +260,9 @@ class Watch:
         for name in names.stored_globals - scope.keys():
             self.absent[id(scope), name] = scope, name
         for name, cell in zip(function.__code__.co_freevars, function.__closure__ or ()):
-            value = _content(cell)
-            self.cells.setdefault(id(cell), (name, cell, value))
+            value = at(cell, name)
+            if (id(cell), name) not in self._anew:
+                self.cells.setdefault(id(cell), (name, cell, value))
             found.append((name, value))
         if function.__defaults__:
             self._read(function.__name__, lambda: function.__defaults__)
@@ -269,31 +276,59 @@ class Watch:
 
     def seal(self) -> None:
         """Nothing more is noted: what was only needed for that is given up."""
-        del self._seen, self._known, self._functions, self._entered
+        del self._seen, self._known, self._functions, self._entered, self._anew
+        for scope, key in self.numbers:
+            self.others.append((str(key), functools.partial(_type_at, scope, key), _type_at(scope, key)))
 
     def modes(self) -> list[tuple[dict, bool]]:
         """The modules that are in another mode now: (what has its `training`, what that is)."""
         return [(scope, scope[key]) for scope, key, held in self.slots.values()
                 if key == "training" and "_registered" in scope and scope[key] is not held]
 
-    def changed(self, modes: bool = True) -> str | None:
-        """The name of a variable that holds something else now. modes: those of modules count."""
+    def _differences(self) -> Iterator[tuple[str, Any, Any, Any]]:
+        """(its name, its scope, its key, what it held) of each variable that holds something else now; of what is no
+        variable the name, and three times None."""
         for scope, key, held in self.slots.values():
             now = at(scope, key)
             if now is not held and not _alike(now, held):
-                if modes or key != "training" or "_registered" not in scope:
-                    return str(key)
+                yield str(key), scope, key, held
         for name, cell, held in self.cells.values():
-            now = _content(cell)
+            now = at(cell, name)
             if now is not held and not _alike(now, held):
-                return name
+                yield name, cell, name, held
         for name, thing, size in self.sizes.values():
             if name and len(thing) != size:
-                return name
+                yield name, None, None, None
         for own, name in self.absent.values():
             if name in own:
-                return name
-        return next((name for name, read, held in self.others if read() != held), None)
+                yield name, None, None, None
+        for name, read, held in self.others:
+            if read() != held:
+                yield name, None, None, None
+
+    def changed(self, modes: bool = True) -> str | None:
+        """The name of a variable that holds something else now. modes: those of modules count."""
+        return next((name for name, scope, key, _ in self._differences()
+                     if modes or key != "training" or "_registered" not in scope), None)
+
+    def other_numbers(self, kinds: Collection[type]) -> list[tuple[Any, Any]] | None:
+        """The variables that hold other numbers of these kinds now, as (scope, key); None where more is different."""
+        found: list[tuple[Any, Any]] = []
+        for _, scope, key, held in self._differences():
+            is_written = type(scope) in (dict, list, types.CellType)
+            if not is_written or type(held) not in kinds or type(at(scope, key)) is not type(held):
+                return None
+            found.append((scope, key))
+        return found
+
+    def replace(self, kind: type, by: Callable[[Any], Any]) -> None:
+        """Put `by(x)` where a variable holds an x of this type."""
+        variables = [slot[:2] for slot in self.slots.values()] + [(cell, name) for name, cell, _ in self.cells.values()]
+        for _, thing, _ in self.sizes.values():
+            variables += [(thing, key) for key in (thing if isinstance(thing, dict) else range(len(thing)))]
+        for scope, key in variables:
+            if type(at(scope, key)) is kind:
+                put(scope, key, by(at(scope, key)))
 
     def drew(self) -> bool:
         """Whether random numbers were drawn from NumPy."""
@@ -311,19 +346,24 @@ def _position(bits: Any) -> Any:
     return state.get("pos", state)
 
 
-def _content(cell: Any) -> Any:
-    try:
-        return cell.cell_contents
-    except ValueError:
-        return MISSING  # not set yet
-
-
 def at(scope: Any, key: Any) -> Any:
-    """What is there in a dict or list, or MISSING."""
+    """What is there in a dict or list, or in the cell of a function's variable; MISSING if nothing is."""
     try:
-        return scope[key]
-    except LookupError:
+        return scope.cell_contents if type(scope) is types.CellType else scope[key]
+    except (LookupError, ValueError):
         return MISSING
+
+
+def put(scope: Any, key: Any, value: Any) -> None:
+    """Let that be there."""
+    if type(scope) is types.CellType:
+        scope.cell_contents = value
+    else:
+        scope[key] = value
+
+
+def _type_at(scope: Any, key: Any) -> type:
+    return type(at(scope, key))
 
 
 def _alike(a: Any, b: Any) -> bool:
