@@ -186,6 +186,11 @@ def _is_raised(result: Any) -> bool:
     return at is not None and dis.opname[at.tb_frame.f_code.co_code[at.tb_lasti]] == "RAISE_VARARGS"
 
 
+def _is_matrix(value: Value) -> bool:
+    """Of floats. A method of it, as `dot`, would not take what is traced; what follows from it alone is found later."""
+    return len(value.shape) > 1 and np.dtype(value.dtype).kind == "f"
+
+
 def _run(forward: Callable, args: tuple, params: dict, sample: Callable, choices: tuple,
          probing: bool = False) -> tuple[Trace, Any] | None:
     """(the notes, the result or the error it ended in), or None if it escaped."""
@@ -193,7 +198,7 @@ def _run(forward: Callable, args: tuple, params: dict, sample: Callable, choices
 
     def given(tree: Any) -> Any:
         if isinstance(tree, Value):
-            if tree.source is not None and tree.source.kind == "constant":
+            if tree.source is not None and tree.source.kind == "constant" and not _is_matrix(tree):
                 return tree.source.read()
             return Traced(trace, tree, sample(tree), writable=False)
         if type(tree) in (tuple, list):

@@ -50,7 +50,7 @@ def _times(a, b):
     """a @ b for a matrix b."""
     if a.ndim > 2:  # one product of matrices: with more dimensions dot does without BLAS
         return _times(a.reshape((math.prod(a.shape[:-1]), a.shape[-1])), b).reshape((*a.shape[:-1], b.shape[-1]))
-    return np.dot(a, b) if type(a) is np.ndarray and b.size <= FOR_DOT else a @ b
+    return a.dot(b) if type(a) is np.ndarray and b.size <= FOR_DOT else a @ b
 
 
 def _linear(x, weight, bias, /):
