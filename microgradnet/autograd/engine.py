@@ -316,7 +316,7 @@ def fitted(g: Any, value: Any, node: Node, i: int) -> Any:
             g = sum_to(g, shape=value.shape) if isinstance(g, Tensor) else sum_to.forward(g, value.shape)
         except ValueError as error:
             raise ShapeError(f"{node.op.name}: the rule for argument {i} {describe(value)} is wrong: {error}") from None
-    if g.dtype != value.dtype:
+    if g.dtype is not value.dtype and g.dtype != value.dtype:
         g = g.to(value.dtype) if isinstance(g, Tensor) else g.astype(value.dtype)
     return g
 
