@@ -239,6 +239,16 @@ def test_numbers_in_variables_by_mode_and_with_arguments():
     assert len(compiled.programs) <= 4
 
 
+def test_a_variable_that_cannot_be_read_anew_leaves_the_others():
+    holder = types.SimpleNamespace(a=0.5, b=0.25)
+    compiled = mg.compile(lambda x: x * holder.a + math.sqrt(holder.b), limit=3)
+    for k in range(40):
+        holder.a = math.sin(k)
+        holder.b = 0.25 if k < 20 else 0.5
+        assert compiled(mg.ones(1)).item() == np.float32(holder.a) + np.float32(math.sqrt(holder.b))
+    assert len(compiled.programs) == 2
+
+
 def test_whole_numbers_in_variables_choose_programs_until_there_would_be_too_many():
     holder = types.SimpleNamespace(t=0)
     compiled = mg.compile(lambda x: x / (1 + holder.t))

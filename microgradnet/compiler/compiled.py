@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import threading
 import types
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from .. import graph, recording
@@ -96,7 +96,7 @@ class Compiled:
         if key in self._refused:
             return self._function(*args, **kwargs)
         common, numbers = self._common(key)
-        variables, replaced = self._variables(key)
+        known, new, replaced = self._variables(key)
         fitting = [entry for entry in self._entries
                    if entry is replaced or entry.key == common and entry.numbers != numbers]
         count = len(self._entries) - len(fitting)
@@ -108,12 +108,12 @@ class Compiled:
                 "modes, numbers or settings than before; give a number that changes as a tensor, raise limit=, or give "
                 "fallback='eager'"
             )
-        lenient = bool(numbers or variables) or self._fallback == "eager"
+        lenient = bool(numbers or known or new) or self._fallback == "eager"
         result, found = record(self._function, args, kwargs, tensors, self._keep_grads, self._changing(key), lenient,
-                               numbers, variables)
+                               numbers, [*known, *new])
         if found is None:
-            if variables:
-                self._kept += variables
+            if known or new:
+                self._kept += new or known
             else:
                 (self._taken if numbers else self._refused).append(common)
             return result
@@ -138,15 +138,21 @@ class Compiled:
         """Of the numbers that a program may read, the first choice first."""
         return [(float,), (float, int)] if len(self._entries) >= self._limit else [(float,)]
 
-    def _variables(self, key: Any) -> tuple[list[tuple[Any, Any]], _Entry | None]:
-        """(the variables whose numbers a new program reads, the entry whose place it takes): as with the arguments."""
+    def _variables(self, key: Any) -> tuple[list, list, _Entry | None]:
+        """The variables whose numbers a new program reads, and the entry whose place it takes, as with the arguments:
+        (those that this one reads, those that have changed since, itself if these are all that has)."""
         for kinds in self._kinds():
             for entry in self._entries:
                 found = entry.guards.other_numbers(kinds) if entry.key == key else None
                 if found:
-                    new = [v for v in found if not any(v[0] is scope and v[1] == k for scope, k in self._kept)]
-                    return [*entry.guards.watch.numbers, *new], entry if len(new) == len(found) else None
-        return [], None
+                    known = self._readable(entry.guards.watch.numbers)
+                    new = self._readable(found)
+                    return known, new, entry if len(new) == len(found) else None
+        return [], [], None
+
+    def _readable(self, variables: Iterable[tuple[Any, Any]]) -> list[tuple[Any, Any]]:
+        """Without those that the function could not be recorded with."""
+        return [(scope, key) for scope, key in variables if not any(scope is s and key == k for s, k in self._kept)]
 
     def _changing(self, key: Any) -> set[str]:
         """The options of optimizers that have been others at such calls before, as momentum is under OneCycleLR."""
