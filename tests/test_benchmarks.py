@@ -10,11 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import microgradnet as mg
+
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # `benchmarks` is not installed
 
 from benchmarks import __main__ as command  # noqa: E402
-from benchmarks import check, goals, report, timing, workloads  # noqa: E402
+from benchmarks import check, goals, layers, report, timing, workloads  # noqa: E402
 from benchmarks.chart import chart  # noqa: E402
 from benchmarks.libraries import by_hand, by_hand_out  # noqa: E402
 
@@ -205,3 +207,16 @@ def test_the_cost_of_compiling_is_held_against_a_limit(limit, code):
     result = run("benchmarks.compiling", "--rounds", "1", "--limit", limit)
     assert result.returncode == code, result.stderr
     assert f"limit {limit} ms" in result.stdout and "µs compiled" in result.stdout
+
+
+@pytest.mark.torch
+def test_layers_are_held_against_those_of_torch(monkeypatch):
+    torch = pytest.importorskip("torch")
+    result = run("benchmarks.layers", "--rounds", "1", "--layer", "Linear", "Dropout", "LSTM")
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.count(" µs") == 6, result.stdout
+    for name in layers.LAYERS:
+        assert "Dropout" in name or layers.same([mg, torch], name), name
+    monkeypatch.setattr(mg.nn.GELU, "forward", lambda self, x: x.relu())
+    with pytest.raises(SystemExit, match="GELU.* computes something else"):
+        layers.ratio([mg, torch], "GELU()", 1)
