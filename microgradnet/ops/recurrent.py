@@ -79,13 +79,13 @@ def _lstm_steps(parts, h, c, weight, product=linear, opened=lstm_gates, cell=lst
 def _lstm(x, h, c, weight, /, reverse=False):
     forth = slice(None, None, -1 if reverse else 1)
     states, *kept = _lstm_steps(_unbind(x)[forth], h, c, weight, _linear, _lstm_gates, _lstm_cell)
-    return (np.stack(states[forth]), states[-1], kept[1][-1]), list(map(np.stack, kept))
+    return (np.stack(states[forth]), states[-1], kept[1][-1].copy()), kept  # which must not change with the result
 
 
 def _lstm_rule(needs, g, y, x, h, c, weight, reverse=False, kept=None):
     """Backpropagation through time. All that does not hang on later steps is computed for all steps at once."""
     forth, back = (slice(None, None, step) for step in ((-1, 1) if reverse else (1, -1)))
-    old, new, gates = kept or [stack(part) for part in _lstm_steps(unbind(x)[forth], h, c, weight)[1:]]
+    old, new, gates = map(stack, kept or _lstm_steps(unbind(x)[forth], h, c, weight)[1:])
     i, f, n, o = _parts(gates, 4)
     a, b = _slope(gates.shape[-1], gates.dtype)
     t = tanh(new)
