@@ -132,8 +132,9 @@ def in_dict(f):
     return lambda x: f(x, held["a"][1]), lambda number: held["a"].__setitem__(1, number)
 
 
-VARIABLES = [in_global, in_closure, in_module, in_attribute, in_dict]
-EACH_VARIABLE = pytest.mark.parametrize("variable", VARIABLES)
+EACH_VARIABLE = pytest.mark.parametrize("variable", [
+    in_module, in_closure, *(pytest.param(place, marks=pytest.mark.slow) for place in (in_global, in_attribute, in_dict))
+])  # fmt: skip
 
 
 def same_in(variable, f, *numbers, **options):
