@@ -122,18 +122,18 @@ class Numbers(Trace):
     @contextmanager
     def in_variables(self, variables: Iterable[tuple[Any, Any]]) -> Iterator[None]:
         """Be in variables, given as (scope, key), in the place of their numbers."""
-        held = [(scope, key, at(scope, key)) for scope, key in variables]
         try:
-            for scope, key, number in held:
+            for scope, key in variables:
+                number = at(scope, key)
                 source = Source("number", functools.partial(at, scope, key))
                 name = key if isinstance(key, str) else ""
                 self.variables.append((scope, key, Number(self, Value((), type(number), name, source), number)))
                 put(*self.variables[-1])
             yield
         finally:
-            for (scope, key, number), (_, _, mine) in zip(held, self.variables):
+            for scope, key, mine in self.variables:
                 if at(scope, key) is mine:
-                    put(scope, key, number)
+                    put(scope, key, mine.sample)
 
     def written(self) -> str | None:
         """The name of a variable that holds something else by now."""
