@@ -1,6 +1,7 @@
 """Compiled steps in the long run: nothing is allocated but what a call returns, and nothing is left behind."""
 
 import gc
+import inspect
 import resource
 import tracemalloc
 import weakref
@@ -17,18 +18,22 @@ from microgradnet.compiler.plan import LARGE_RESULT
 
 def training(optimizer, *sizes):
     layers = [part for n, m in zip(sizes, sizes[1:]) for part in (nn.Linear(n, m), nn.Sigmoid())]
-    model = nn.Sequential(*layers)
+    step = step_of(nn.Sequential(*layers), optimizer, F.quadratic_loss)
+    return step, mg.randn(200, sizes[0]), mg.rand(200, sizes[-1])
+
+
+def step_of(model, optimizer, cost):
     optimizer = optimizer(model.parameters())
 
     @mg.compile
     def step(x, y):
         optimizer.zero_grad()
-        loss = F.quadratic_loss(model(x), y)
+        loss = cost(model(x), y)
         loss.backward()
         optimizer.step()
         return loss
 
-    return step, mg.randn(200, sizes[0]), mg.rand(200, sizes[-1])
+    return step
 
 
 @pytest.mark.parametrize("optimizer", [optim.SGD, lambda p: optim.SGD(p, lr=0.1, momentum=0.9), optim.Adam])
@@ -55,16 +60,7 @@ def test_nor_does_one_with_convolutions():
     """NumPy adds windows by buffers of 8192 numbers for each operand; beside those, no step has a layer's array."""
     model = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.Tanh(), nn.Conv2d(8, 12, 3, stride=2), nn.Flatten(),
                           nn.Linear(12 * 6 * 6, 4))  # fmt: skip
-    optimizer = optim.SGD(model.parameters(), lr=0.01)
-
-    @mg.compile
-    def step(x, y):
-        optimizer.zero_grad()
-        loss = F.cross_entropy(model(x), y)
-        loss.backward()
-        optimizer.step()
-        return loss
-
+    step = step_of(model, optim.SGD, F.cross_entropy)
     x, y = mg.randn(64, 3, 14, 14), mg.randint(0, 4, (64,))
     most = 0
     tracemalloc.start()
@@ -132,7 +128,7 @@ def test_the_first_batch_and_a_dropped_program_are_freed(no_gc):
     gone = [weakref.ref(x), weakref.ref(step(x, y))]
     del x
     assert [r() for r in gone] == [None, None]
-    gone = [weakref.ref(p) for p in step._function.__closure__[0].cell_contents.parameters()]
+    gone = [weakref.ref(p) for p in inspect.getclosurevars(step._function).nonlocals["model"].parameters()]
     del step
     gc.collect()
     assert [r() for r in gone] == [None] * len(gone)
