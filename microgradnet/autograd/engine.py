@@ -27,61 +27,48 @@ def vjp(roots: list[Tensor], seeds: list[Any], targets: set | None, create_graph
     """The vector-Jacobian product: pull the seeds, gradients of the roots, back to the leaves.
 
     Returns the gradient of each leaf (a Tensor) or, where `targets` (Nodes and leaves) are given, of each of those that
-    a gradient reached. Gradients are ndarrays; with `create_graph` they are Tensors, and the walk itself is recorded.
+    a gradient reached. Gradients are ndarrays, each with memory of its own or a view; with `create_graph` they are
+    Tensors, and the walk itself is recorded.
 
     The node visited next is always the youngest that waits. Whatever was made from it is younger still and has been
     visited, so its gradient is complete.
     """
     gradients: dict[Any, Any] = {}  # of the nodes that wait, and of the leaves
     waiting: list[tuple[int, Node]] = []  # a heap, the youngest first
-    found: dict[Any, Any] = {}  # of the targets
+    search = None if targets is None else _Search(targets, roots)
+    special = create_graph or search is not None
+    passed_on = special  # whether one array may be the gradient of two
     visited: list[Node] = []
-    # With targets, nodes that do not lead to one are not visited, and a target itself only to see its gradient.
-    leading: set = set() if targets is None else _leading_to(targets, walk(*roots))
-    wanted = None if targets is None else leading | targets
-
     for root, seed in zip(roots, seeds):
         x = root.node or root
-        if wanted is not None and x not in wanted:
+        if search is not None and x not in search.wanted:
             continue
         gradients[x] = gradients[x] + seed if x in gradients else seed
-        if x is root.node and (-x.time, x) not in waiting:
+        if x is not root.node:
+            passed_on = True
+        elif (-x.time, x) not in waiting:
             heappush(waiting, (-x.time, x))
+
     while waiting:
         node = heappop(waiting)[1]
         g = gradients.pop(node)
-        op, args, y = node.op, node.args, node.output
-        if type(g) is Parts and not op.takes_parts:
-            g = g.whole(y, create_graph)
-        if node.hooks is not None:
-            g = run_hooks(node.hooks, g)
-        if targets is not None:
-            if node in targets:
-                found[node] = g
-            if node not in leading:
-                continue
-        if args is None:
-            args, y = restored(node)
-        if graph.last_write > node.time:
-            check_unwritten(node)
-        inputs, params, rules = node.inputs, node.params, op.rules
-        if create_graph:
-            y, args = _as_tensors(node)
-            if op.looks and recorder() is not None:
-                rules = recorder().of_arrays(rules)
-        elif node.kept is not None:
-            params = params | {"kept": node.kept}
-        shared = None if op.joint is None else op.joint(node.needs, g, y, *args, **params)
-        for i in node.needs:
-            x, value = inputs[i], args[i]
-            if wanted is not None and x not in wanted:
-                continue
-            if shared is not None:
-                gx = shared[i]
+        op, args, needs, given = node.op, node.args, node.needs, None
+        if (special or args is None or op.joint is not None or node.hooks is not None or type(g) is Parts
+                or graph.last_write > node.time):
+            needs, given = _given(node, g, search, create_graph)
+            args = node.args
+        else:
+            y, params, rules = node.output, node.params, op.rules
+            if node.kept is not None:
+                params = params | {"kept": node.kept}
+        for i in needs:
+            if given is not None:
+                gx = given[i]
             else:
                 gx = rules[i](g, y, *args, **params) if params else rules[i](g, y, *args)  # ** makes a dict
             if gx is None:
                 continue  # a Function may say that no gradient flows
+            x, value = node.inputs[i], args[i]
             if gx.shape != value.shape or gx.dtype is not value.dtype:
                 gx = fitted(gx, value, node, i)
             if x in gradients:
@@ -90,13 +77,71 @@ def vjp(roots: list[Tensor], seeds: list[Any], targets: set | None, create_graph
                 gradients[x] = gx
                 if type(x) is Node:
                     heappush(waiting, (-x.time, x))
-        visited.append(node)
-    if not retain:  # not before the end: an error on the way leaves the graph whole, and the allocator is quicker
+                elif gx is g or given is not None:
+                    passed_on = True
+        if needs:
+            visited.append(node)
+    if not retain:  # not before the end: an error on the way leaves the graph whole
         graph.release(visited)
     if leaf_hooks:
         for leaf in [x for x in gradients if x._hooks is not None]:
             gradients[leaf] = run_hooks(leaf._hooks.values(), gradients[leaf])
-    return gradients if targets is None else gradients | found
+    if search is not None:
+        gradients |= search.found
+    if passed_on and not create_graph:
+        _part(gradients, seeds)
+    return gradients
+
+
+class _Search:
+    """A walk for the gradients of certain Nodes and leaves, the targets: nodes that do not lead to one are not visited,
+    and a target itself only to see its gradient."""
+
+    def __init__(self, targets: set, roots: list[Tensor]) -> None:
+        self.targets = targets
+        self.leading: set[Node] = set()  # the nodes whose rules are needed: the ones on a path to a target
+        for node in walk(*roots):
+            if any(node.inputs[i] in self.leading or node.inputs[i] in targets for i in node.needs):
+                self.leading.add(node)
+        self.wanted = self.leading | targets
+        self.found: dict[Node, Any] = {}  # the gradients of those targets that are nodes
+
+
+def _given(node: Node, g: Any, search: _Search | None, create_graph: bool) -> tuple[Sequence[int], Any]:
+    """What a node gives its inputs where there is more to it than a rule for each: (which of them, gradient of each)."""
+    op, needs = node.op, node.needs
+    if type(g) is Parts and not op.takes_parts:
+        g = g.whole(node.output, create_graph)
+    if node.hooks is not None:
+        g = run_hooks(node.hooks, g)
+    if search is not None:
+        if node in search.targets:
+            search.found[node] = g
+        if node not in search.leading:
+            return (), ()
+        needs = tuple(i for i in needs if node.inputs[i] in search.wanted)
+    if node.args is None:
+        restore(node)
+    if graph.last_write > node.time:
+        check_unwritten(node)
+    y, args, params, rules = node.output, node.args, node.params, op.rules
+    if create_graph:
+        y, args = _as_tensors(node)
+        if op.looks and recorder() is not None:
+            rules = recorder().of_arrays(rules)
+    elif node.kept is not None:
+        params = params | {"kept": node.kept}
+    if op.joint is not None:
+        return needs, op.joint(node.needs, g, y, *args, **params)
+    return needs, {i: rules[i](g, y, *args, **params) for i in needs}
+
+
+def _part(gradients: dict[Any, Any], seeds: list) -> None:
+    """Give each gradient memory of its own, if one array is there twice."""
+    arrays = [*seeds, *gradients.values()]
+    if len({*map(id, arrays)}) < len(arrays):
+        for x, g in gradients.items():
+            gradients[x] = np.array(g, order="C")
 
 
 def backward(tensors: Tensor | Sequence[Tensor], grad_tensors: Any = None, retain_graph: bool | None = None,
@@ -120,19 +165,22 @@ def _pull_back(roots: list[Tensor], grad_tensors: Any, retain_graph: bool | None
         _look(roots)
     as_tensors = create_graph or recorder() is not None  # in capture, rules are recorded like any operation
     seeds = seeds_of(roots, grad_tensors, as_tensors, "backward")
-    if inputs is None:
-        found = _run(roots, seeds, None, retain_graph, create_graph, as_tensors)
-        _accumulate(found, seeds, as_tensors, create_graph)
-        return
+    targets = None if inputs is None else _targets(inputs)
+    found = _run(roots, seeds, targets, retain_graph, create_graph, as_tensors)
+    if targets is not None:
+        found = {x: found[x] for x in targets if x in found and type(x) is not Node}
+    _accumulate(found, as_tensors, create_graph)
+
+
+def _targets(inputs: Any) -> set:
+    """Where the gradients of `backward(inputs=)` are found. A result keeps its own."""
     wrt = [inputs] if isinstance(inputs, Tensor) else _listed(inputs, "backward")
     if not wrt:
         raise RuntimeError("backward(): inputs is empty; leave it out to accumulate into every leaf")
     places = {_place(t, "backward") for t in wrt}
     for t in wrt:
-        retain_grad(t)  # a result keeps its gradient itself
-    found = _run(roots, seeds, places, retain_graph, create_graph, as_tensors)
-    found = {t: found[t] for t in places if t in found and type(t) is not Node}
-    _accumulate(found, seeds, as_tensors, create_graph)
+        retain_grad(t)
+    return places
 
 
 first_looks = 5  # how many calls of backward are still looked at for what is rarely meant
@@ -169,12 +217,14 @@ def grad(outputs: Tensor | Sequence[Tensor], inputs: Tensor | Sequence[Tensor], 
     as_tensors = create_graph or recorder() is not None
     seeds = seeds_of(roots, grad_outputs, as_tensors, "grad")
     found = _run(roots, seeds, set(places), retain_graph, create_graph, as_tensors)
-    shared = _has_one_twice([*seeds, *(found[place] for place in places if place in found)])
     results: list[Tensor | None] = []
     for i, (tensor, place) in enumerate(zip(wrt, places)):
         if place in found:
             made = found[place]
-            results.append(made if isinstance(made, Tensor) else Tensor(_owned(made, shared)))
+            if not isinstance(made, Tensor):
+                found[place] = made.view()  # a view, so that it is copied for an input that is asked for twice
+                made = Tensor(_owned(made))
+            results.append(made)
         elif materialize_grads:
             results.append(Tensor(np.zeros_like(tensor.array)).requires_grad_(create_graph))
         elif allow_unused:
@@ -271,15 +321,6 @@ def _place(tensor: Tensor, caller: str) -> Any:
     return tensor.node or tensor
 
 
-def _leading_to(targets: set, order: list[Node]) -> set:
-    """The nodes whose rules are needed for the gradient of a target: the ones on a path to it."""
-    leading = set()
-    for node in order:
-        if any(node.inputs[i] in leading or node.inputs[i] in targets for i in node.needs):
-            leading.add(node)
-    return leading
-
-
 def _as_tensors(node: Node) -> tuple[Any, list]:
     """A node's saved values as Tensors that hang in the graph where they hung when it was recorded."""
     args = [x if isinstance(x, Tensor) else _tensor(v, x) for x, v in zip(node.inputs, node.args)]
@@ -343,12 +384,12 @@ recomputers: weakref.WeakKeyDictionary[Node, Any] = weakref.WeakKeyDictionary()
 recomputed_at: weakref.WeakKeyDictionary[Node, int] = weakref.WeakKeyDictionary()
 
 
-def restored(node: Node) -> tuple:
-    """(args, output) of a node that has given them up."""
+def restore(node: Node) -> None:
+    """Give a node the saved values back that it has given up."""
     while node.args is None and node in recomputers:
         recomputers[node].restore()
     if node.args is not None:
-        return node.args, node.output
+        return
     raise RuntimeError(
         f"{node.computed.op.name}: backward through this part of the graph a second time, but its saved values were "
         "freed by the first; pass retain_graph=True to the first backward"
@@ -358,16 +399,12 @@ def restored(node: Node) -> tuple:
 # --- where gradients end up -----------------------------------------------------------------------------------------
 
 
-def _owned(g: Any, shared: bool) -> Any:
-    """A gradient in memory that is nobody else's: neither another gradient's or the seed's, nor a view."""
-    return np.array(g, order="C") if shared or type(g) is not _ndarray or g.base is not None else g
+def _owned(g: Any) -> Any:
+    """A gradient as an array that is no view."""
+    return g if type(g) is _ndarray and g.base is None else np.array(g, order="C")
 
 
-def _has_one_twice(gradients: list) -> bool:
-    return len({*map(id, gradients)}) < len(gradients)
-
-
-def _accumulate(gradients: dict[Tensor, Any], seeds: list, as_tensors: bool, create_graph: bool) -> None:
+def _accumulate(gradients: dict[Tensor, Any], as_tensors: bool, create_graph: bool) -> None:
     """Add to each leaf's `.grad`, in memory that is nobody else's."""
     if as_tensors:
         writing = recorder()
@@ -381,12 +418,11 @@ def _accumulate(gradients: dict[Tensor, Any], seeds: list, as_tensors: bool, cre
             if not recorded:
                 tensor._grad.node = None  # of which only the recording had need
         return
-    shared = _has_one_twice([*gradients.values(), *seeds])
     for tensor, g in gradients.items():
         old = tensor._grad
         if old is None:
             tensor._grad = new = _new(Tensor)  # as `Tensor._set` does, without a call for each parameter
-            new._data = _owned(g, shared)
+            new._data = _owned(g)
             new.node = new._grad = new._base = None
             new._requires_grad = new._inference = False
         elif old._requires_grad:
@@ -429,7 +465,7 @@ class Keeper:
         tensor = self.kept()
         if tensor is not None:
             as_tensor = g.requires_grad or recorder() is not None
-            _accumulate({tensor: g if as_tensor else g.array.copy()}, [], as_tensor, g.requires_grad)
+            _accumulate({tensor: g if as_tensor else g.array.copy()}, as_tensor, g.requires_grad)
 
 
 def _hook_list(node: Node) -> list:

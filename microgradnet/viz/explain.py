@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from .. import graph
-from ..autograd.engine import check_unwritten, fitted, restored, run_hooks, seeds_of
+from ..autograd.engine import check_unwritten, fitted, restore, run_hooks, seeds_of
 from ..graph import Node, Parts, walk
 from ..recording import no_grad
 from ..tensor import Tensor, describe
@@ -198,7 +198,9 @@ def _apply(node: Node, g: Any) -> tuple[Any, Any, Any, dict[int, Any]]:
         g = g.whole(node.output, False)
     if node.hooks is not None:
         g = _hooked(node.hooks, g)
-    args, y = (node.args, node.output) if node.args is not None else restored(node)
+    if node.args is None:
+        restore(node)
+    args, y = node.args, node.output
     if graph.last_write > node.time:
         check_unwritten(node)
     params = node.params if node.kept is None else node.params | {"kept": node.kept}
