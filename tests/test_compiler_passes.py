@@ -324,6 +324,16 @@ def test_what_is_the_same_is_computed_once_and_what_nobody_reads_not_at_all():
     assert [step.function for step in program.steps] == [np.exp, np.add]
 
 
+def test_a_sum_is_computed_once_however_it_was_asked_for():
+    w = Writer(np.ones((3, 4)))
+    (x,) = w.values
+    sums = [w("sum", x, dim=dim, keepdim=True) for dim in (1, -1, (1,))]
+    w("sum", x, dim=1, keepdim=False)
+    program = simplify(lower(w.program(w("add", w("add", *sums[:2]), sums[2]))))
+    assert [step.function for step in program.steps] == [np.add.reduce, np.add, np.add]
+    assert program.steps[0].params == {"axis": 1, "keepdims": True}
+
+
 def test_random_numbers_are_drawn_as_often_as_they_were():
     x = argument(0, np.ones(3))
     outs = [Value((3,), x.dtype) for _ in range(3)]

@@ -107,8 +107,8 @@ class _Search:
         self.found: dict[Node, Any] = {}  # the gradients of those targets that are nodes
 
 
-def _given(node: Node, g: Any, search: _Search | None, create_graph: bool) -> tuple[Sequence[int], Any]:
-    """What a node gives its inputs where there is more to it than a rule for each: (which of them, gradient of each)."""
+def _given(node: Node, g: Any, search: _Search | None, create_graph: bool) -> tuple[tuple[int, ...], Any]:
+    """What a node gives where there is more to it than a rule for each input: (to which inputs, the gradient of each)."""
     op, needs = node.op, node.needs
     if type(g) is Parts and not op.takes_parts:
         g = g.whole(node.output, create_graph)

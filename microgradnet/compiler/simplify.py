@@ -184,12 +184,13 @@ def _key_of(tree: Any) -> Any:
 # --- rules: each gives a Value that stands for the step's result, another step for it, or None ------------------------
 
 
-def _square(step: Step, program: _Simplifier) -> Any:
-    """x ** 2 of an array is np.square, in NumPy itself."""
+def _power(step: Step, program: _Simplifier) -> Any:
+    """x ** n of an array is np.square or np.power, in NumPy itself, but for exponents that have a way of their own."""
     if step.function is operator.pow and isinstance(step.args[0], Value) and step.out.shape:
         base, exponent = step.args
-        if type(exponent) in (int, float) and exponent == 2 and np.dtype(base.dtype).kind == "f":
-            return Step(np.square, (base,), {}, step.out, False, step.note)
+        if type(exponent) in (int, float) and exponent not in (-1, 0, 0.5, 1) and np.dtype(base.dtype).kind == "f":
+            function, args = (np.square, (base,)) if exponent == 2 else (np.power, (base, exponent))
+            return Step(function, args, {}, step.out, False, step.note)
     return None
 
 
@@ -220,15 +221,29 @@ def _turned_back(step: Step, program: _Simplifier) -> Any:
     return None
 
 
+def _plain_reduction(step: Step, program: _Simplifier) -> Any:
+    """Reductions are put in one way: a dimension counted from the front, and no argument that is as it would be."""
+    if not is_ufunc_method(step.function, "reduce") or len(step.args) != 1:
+        return None
+    usual = {"dtype": None, "keepdims": False}
+    params = {k: v for k, v in step.params.items() if not (k in usual and v is usual[k])}
+    ndim, axis = len(step.args[0].shape), params.get("axis")
+    if type(axis) is tuple:
+        dims = sorted(d % ndim for d in axis)
+        params["axis"] = dims[0] if len(dims) == 1 else tuple(dims)
+    elif type(axis) is int:
+        params["axis"] = axis % ndim
+    return None if params == step.params else Step(step.function, step.args, params, step.out, False, step.note)
+
+
 def _summed_before(step: Step, program: _Simplifier) -> Any:
     """A reduction with keepdims is the one without, if that is there, in another shape."""
     if not is_ufunc_method(step.function, "reduce") or step.params.get("keepdims") is not True or not step.out.shape:
         return None
     params = {k: v for k, v in step.params.items() if k != "keepdims"}
-    for more in ({}, {"keepdims": False}):
-        there = program.known.get(_key(Step(step.function, step.args, {**params, **more}, None)))
-        if there is not None and there.shape:
-            return Step(np.reshape, (there, step.out.shape), {}, step.out, True, step.note)
+    there = program.known.get(_key(Step(step.function, step.args, params, None)))
+    if there is not None and there.shape:
+        return Step(np.reshape, (there, step.out.shape), {}, step.out, True, step.note)
     return None
 
 
@@ -260,5 +275,5 @@ def _before_spreading(arg: Any, program: _Simplifier) -> Value | None:
 
 
 RULES: list[Callable[[Step, _Simplifier], Any]] = [
-    _square, _nothing_done, _turned_back, _summed_before, _spread_operand,
+    _power, _nothing_done, _turned_back, _plain_reduction, _summed_before, _spread_operand,
 ]  # fmt: skip
