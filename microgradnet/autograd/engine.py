@@ -108,7 +108,7 @@ class _Search:
 
 
 def _given(node: Node, g: Any, search: _Search | None, create_graph: bool) -> tuple[tuple[int, ...], Any]:
-    """What a node gives where there is more to it than a rule for each input: (to which inputs, the gradient of each)."""
+    """What a node gives where it takes more than a rule for each input: (to which inputs, the gradient of each)."""
     op, needs = node.op, node.needs
     if type(g) is Parts and not op.takes_parts:
         g = g.whole(node.output, create_graph)
