@@ -94,6 +94,13 @@ def test_ticks_are_few_and_enclose(low, span):
         assert 2 <= len(ticks) <= 8 and ticks[0] <= low + tolerance and ticks[-1] >= high - tolerance
 
 
+@pytest.mark.parametrize("low, high", [(0.0, 5e-324), (5e-324, 5e-324), (5e-324, 1e-323), (-1e-310, 1e-310)])
+def test_ticks_around_values_of_which_no_smaller_part_is_left(low, high):
+    ticks = _ticks(low, high)
+    assert 2 <= len(ticks) <= 8 and ticks[0] <= 0 and ticks[-1] >= high
+    assert "<svg" in curves_svg({"train_cost": [low, high]})
+
+
 def test_the_file_is_what_is_returned(tmp_path):
     svg = curves_svg(HISTORY, tmp_path / "curves.svg")
     assert (tmp_path / "curves.svg").read_bytes() == svg.encode()

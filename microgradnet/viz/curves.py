@@ -12,6 +12,7 @@ from .files import write_atomically
 
 PLOT_WIDTH, HEIGHT = 220, 270  # of a panel; the height includes the margins
 LEFT, TOP, BOTTOM = 52, 40, 42  # the margins; the right one has room for the names of the lines
+LEAST = 1e-300  # values that are less apart are drawn as one: their difference has no decimals left to divide
 COLOURS = ("#2f6db3", "#c8622b", "#4d8a55", "#7a5ea8", "#8a6d3b")
 DASHES = ("none", "6 3", "2 3", "8 3 2 3", "1 2")  # so that a print in black and white reads the same
 STYLE = """
@@ -167,10 +168,10 @@ def _ticks(low: float, high: float, whole: bool = False, decades: bool = False) 
 
     decades: whole ones around them, for the exponents of a logarithmic axis.
     """
-    if high == low:
+    if high - low <= LEAST:
         if whole:
             return [low]
-        high = low + (abs(low) or 1.0)
+        high = low + (abs(low) if abs(low) > LEAST else 1.0)
     rough = (high - low) / 5
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(m * power for m in (1, 2, 5, 10) if m * power >= rough * 0.999)
