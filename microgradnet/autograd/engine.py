@@ -37,7 +37,7 @@ def vjp(roots: list[Tensor], seeds: list[Any], targets: set | None, create_graph
     waiting: list[tuple[int, Node]] = []  # a heap, the youngest first
     search = None if targets is None else _Search(targets, roots)
     special = create_graph or search is not None
-    passed_on = special  # whether one array may be the gradient of two
+    passed_on = search is not None  # whether one array may be the gradient of two
     visited: list[Node] = []
     for root, seed in zip(roots, seeds):
         x = root.node or root
@@ -53,14 +53,12 @@ def vjp(roots: list[Tensor], seeds: list[Any], targets: set | None, create_graph
         node = heappop(waiting)[1]
         g = gradients.pop(node)
         op, args, needs, given = node.op, node.args, node.needs, None
-        if (special or args is None or op.joint is not None or node.hooks is not None or type(g) is Parts
-                or graph.last_write > node.time):
+        if (special or args is None or op.joint is not None or node.hooks is not None or node.kept is not None
+                or type(g) is Parts or graph.last_write > node.time):
             needs, given = _given(node, g, search, create_graph)
             args = node.args
         else:
             y, params, rules = node.output, node.params, op.rules
-            if node.kept is not None:
-                params = params | {"kept": node.kept}
         for i in needs:
             if given is not None:
                 gx = given[i]
@@ -109,8 +107,8 @@ class _Search:
 
 def _given(node: Node, g: Any, search: _Search | None, create_graph: bool) -> tuple[tuple[int, ...], Any]:
     """What a node gives where it takes more than a rule for each input: (to which inputs, the gradient of each)."""
-    op, needs = node.op, node.needs
-    if type(g) is Parts and not op.takes_parts:
+    needs = node.needs
+    if type(g) is Parts and not node.op.takes_parts:
         g = g.whole(node.output, create_graph)
     if node.hooks is not None:
         g = run_hooks(node.hooks, g)
@@ -120,11 +118,16 @@ def _given(node: Node, g: Any, search: _Search | None, create_graph: bool) -> tu
         if node not in search.leading:
             return (), ()
         needs = tuple(i for i in needs if node.inputs[i] in search.wanted)
-    if node.args is None:
-        restore(node)
+    return needs, pulled(node, needs, g, create_graph)
+
+
+def pulled(node: Node, needs: tuple[int, ...], g: Any, create_graph: bool) -> Any:
+    """The gradients that a node's rules make of its own, by position: of those inputs in `needs`, or of more."""
+    restore(node)
     if graph.last_write > node.time:
         check_unwritten(node)
-    y, args, params, rules = node.output, node.args, node.params, op.rules
+    op, y, args, params = node.op, node.output, node.args, node.params
+    rules = op.rules
     if create_graph:
         y, args = _as_tensors(node)
         if op.looks and recorder() is not None:
@@ -132,8 +135,8 @@ def _given(node: Node, g: Any, search: _Search | None, create_graph: bool) -> tu
     elif node.kept is not None:
         params = params | {"kept": node.kept}
     if op.joint is not None:
-        return needs, op.joint(node.needs, g, y, *args, **params)
-    return needs, {i: rules[i](g, y, *args, **params) for i in needs}
+        return op.joint(node.needs, g, y, *args, **params)
+    return {i: rules[i](g, y, *args, **params) for i in needs}
 
 
 def _part(gradients: dict[Any, Any], seeds: list) -> None:
@@ -385,15 +388,14 @@ recomputed_at: weakref.WeakKeyDictionary[Node, int] = weakref.WeakKeyDictionary(
 
 
 def restore(node: Node) -> None:
-    """Give a node the saved values back that it has given up."""
+    """Give a node back the saved values that it has given up, if it has."""
     while node.args is None and node in recomputers:
         recomputers[node].restore()
-    if node.args is not None:
-        return
-    raise RuntimeError(
-        f"{node.computed.op.name}: backward through this part of the graph a second time, but its saved values were "
-        "freed by the first; pass retain_graph=True to the first backward"
-    )
+    if node.args is None:
+        raise RuntimeError(
+            f"{node.computed.op.name}: backward through this part of the graph a second time, but its saved values "
+            "were freed by the first; pass retain_graph=True to the first backward"
+        )
 
 
 # --- where gradients end up -----------------------------------------------------------------------------------------

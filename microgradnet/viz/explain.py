@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from .. import graph
-from ..autograd.engine import check_unwritten, fitted, restore, run_hooks, seeds_of
+from ..autograd.engine import fitted, pulled, run_hooks, seeds_of
 from ..graph import Node, Parts, walk
 from ..recording import no_grad
 from ..tensor import Tensor, describe
@@ -193,21 +192,14 @@ def _carrying(root: Tensor, nodes: list[Node]) -> list[Node]:
 
 def _apply(node: Node, g: Any) -> tuple[Any, Any, Any, dict[int, Any]]:
     """(the gradient that arrives, the saved values, the output, the gradient for each argument) of a node."""
-    op = node.op
-    if type(g) is Parts and not op.takes_parts:
+    if type(g) is Parts and not node.op.takes_parts:
         g = g.whole(node.output, False)
     if node.hooks is not None:
         g = _hooked(node.hooks, g)
-    if node.args is None:
-        restore(node)
-    args, y = node.args, node.output
-    if graph.last_write > node.time:
-        check_unwritten(node)
-    params = node.params if node.kept is None else node.params | {"kept": node.kept}
     with no_grad(), np.errstate(all="ignore"):
-        shared = None if op.joint is None else op.joint(node.needs, g, y, *args, **params)
-        made = {i: op.rules[i](g, y, *args, **params) if shared is None else shared[i] for i in node.needs}
-        return g, args, y, {i: gx if gx is None else fitted(gx, args[i], node, i) for i, gx in made.items()}
+        made = pulled(node, node.needs, g, False)
+        fit = {i: None if made[i] is None else fitted(made[i], node.args[i], node, i) for i in node.needs}
+    return g, node.args, node.output, fit
 
 
 def _hooked(hooks: Any, g: Any) -> Any:
